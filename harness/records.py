@@ -1,0 +1,271 @@
+"""The words everything speaks: the events of a run, in the order a transcript holds them.
+
+    started                     who plays what, under which budgets, with which versions
+    prompt                      a message that enters the prompt: the system's, the user's
+    (reply (signal)*            one turn: what the model said, what was notable in it,
+     (tool_result (signal)*)*)*   and what each tool answered
+    ended                       why the loop stopped: answered, or a budget ran out
+    fault                       ... or the world failed; then nothing was graded
+    graded                      the checker's verdict, recorded even where a budget ran out
+    outcome                     exactly one of the four classes; always the last line
+
+Every line of a transcript is one of these, as JSON, tagged by ``type``. All are frozen.
+Times are seconds, sizes are bytes, tokens are tokens; what is unknown is null, never 0.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION: Literal[1] = 1
+
+OutcomeName = Literal["pass", "wrong_answer", "gave_up", "infrastructure_error"]
+OUTCOMES: tuple[OutcomeName, ...] = ("pass", "wrong_answer", "gave_up", "infrastructure_error")
+
+Cause = Literal[
+    "unreachable",
+    "timeout",
+    "rate_limited",
+    "server_error",
+    "bad_response",
+    "model_crashed",
+    "sandbox_failed",
+    "checker_crashed",
+    "disk_full",
+    "interrupted",
+    "harness_bug",
+]
+
+BudgetName = Literal["turns", "context", "clock"]
+
+SignalName = Literal[
+    "template_leakage",
+    "token_ceiling",
+    "empty_reply",
+    "malformed_tool_call",
+    "unknown_tool",
+]
+
+FinishReason = Literal["stop", "tool_calls", "length", "context", "filtered"]
+
+
+class Record(BaseModel):
+    """A frozen value that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Budgets(Record):
+    """What a model may spend on one run."""
+
+    turns: int = Field(default=15, ge=1, description="replies the model may give")
+    tokens_per_turn: int = Field(default=4096, ge=1, description="tokens in one reply")
+    model_seconds: float | None = Field(
+        default=None, gt=0, description="the model's own time; tools and queues do not count"
+    )
+
+
+class Sampling(Record):
+    """How tokens are drawn. Recorded in every transcript; sent with every request."""
+
+    temperature: float = Field(default=0.7, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0, description="0 means all; local models only")
+    min_p: float = Field(default=0.0, ge=0, le=1, description="local models only")
+
+
+class Price(Record):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    output: float = Field(ge=0)
+
+
+class ToolSchema(Record):
+    """A tool as the model is told of it: ``parameters`` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ToolCall(Record):
+    """One call as the model spelled it. ``arguments`` is its raw text, validated later."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Usage(Record):
+    """Tokens of one request. ``input`` includes ``cached``."""
+
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+
+
+class Plan(Record):
+    """What the whole campaign owes, so that transcripts alone tell which runs are missing."""
+
+    campaign: str
+    suite: str
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    runs_per_task: int
+    seed: int
+
+
+class ModelRecord(Record):
+    """The model as it was used: ``settings`` as resolved, ``observed`` as found at the start."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    observed: dict[str, Any] = {}
+    sampling: Sampling
+    price: Price | None = None
+
+
+class Started(Record):
+    """The header: the first line of a transcript."""
+
+    type: Literal["started"] = "started"
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run: str = Field(description="the run's UUID, the same for each of its attempts")
+    attempt: int = Field(ge=1)
+    plan: Plan
+    task: str
+    task_digest: str
+    repetition: int = Field(ge=1)
+    model: ModelRecord
+    seed: int = Field(ge=0, description="of this run; each turn's seed is derived from it")
+    budgets: Budgets
+    tools: tuple[ToolSchema, ...]
+    sandbox: dict[str, Any]
+    versions: dict[str, str]
+    started_at: datetime
+
+
+class Prompt(Record):
+    """A message that enters the prompt and comes from neither the model nor a tool."""
+
+    type: Literal["prompt"] = "prompt"
+    role: Literal["system", "user"]
+    content: str
+
+
+class Completion(Record):
+    """What a model gives back for one request."""
+
+    text: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason
+    usage: Usage = Usage()
+    first_token_seconds: float | None = None
+    model_seconds: float | None = Field(
+        default=None, description="from the request to its last token; null for scripts"
+    )
+    raw: str | None = Field(
+        default=None, description="the reply as it came, where it could not be fully understood"
+    )
+    malformed: str | None = Field(
+        default=None, description="what was wrong with a tool call that could not be parsed"
+    )
+
+
+class Reply(Completion):
+    """A completion in its place in the run."""
+
+    type: Literal["reply"] = "reply"
+    turn: int = Field(ge=1)
+
+
+class ToolResult(Record):
+    """What a tool answered: ``content`` is what the model sees, whether or not it went well."""
+
+    type: Literal["tool_result"] = "tool_result"
+    turn: int = Field(ge=1)
+    call_id: str
+    name: str
+    content: str
+    ok: bool
+    seconds: float
+
+
+class Signal(Record):
+    """Something notable in a turn that is no outcome."""
+
+    type: Literal["signal"] = "signal"
+    turn: int = Field(ge=1)
+    name: SignalName
+    detail: str
+
+
+class Ended(Record):
+    """Why the loop stopped of itself. ``budget`` is set exactly when one ran out."""
+
+    type: Literal["ended"] = "ended"
+    turn: int
+    budget: BudgetName | None = None
+
+
+class Fault(Record):
+    """The world failed. ``detail`` is for people."""
+
+    type: Literal["fault"] = "fault"
+    cause: Cause
+    detail: str
+
+
+class Check(Record):
+    """One thing a checker looked at."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Verdict(Record):
+    """What a checker says of a finished run: it accepts when every check passed."""
+
+    checks: tuple[Check, ...] = Field(min_length=1)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+class Graded(Verdict):
+    """The verdict in its place in the run."""
+
+    type: Literal["graded"] = "graded"
+    seconds: float
+
+
+class Outcome(Record):
+    """The last line: whose the run was, and what became of it."""
+
+    type: Literal["outcome"] = "outcome"
+    outcome: OutcomeName
+    cause: Cause | None = None
+    budget: BudgetName | None = None
+    signals: tuple[SignalName, ...] = ()
+    seconds: float
+    ended_at: datetime
+
+
+Event = Annotated[
+    Started | Prompt | Reply | ToolResult | Signal | Ended | Fault | Graded | Outcome,
+    Field(discriminator="type"),
+]
+Message = Prompt | Reply | ToolResult
+"""What a conversation is made of: the events that enter the prompt."""
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

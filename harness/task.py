@@ -1,0 +1,255 @@
+"""Tasks and suites: what a model is told, what it works on, and how the end is judged.
+
+tasks/<suite>/
+  suite.toml             title, order of tasks, system prompt, budgets
+  <task>/
+    task.toml            title, category, tools, budgets that differ, tags
+    instruction.md       what the model is told
+    workspace/           copied fresh for every attempt (may be absent: an empty one)
+    database.sql         builds the SQLite database that the ``sql`` tool reads (optional)
+    checker.py           def check(run: FinishedRun) -> Verdict
+    solution.jsonl       the oracle: one reply a line
+    near_misses/*.jsonl  wrong solutions and cheats, which must not pass
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import stat
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import Field
+
+from harness.errors import BadInput, CheckerCrashed, InfrastructureFault, did_you_mean
+from harness.records import Budgets, Event, Record, Verdict
+from harness.sandbox import CommandResult, Limits, Sandbox
+from harness.toml_file import read_toml, validate
+from harness.tools import tool_names
+from harness.workspace import WorkspaceError, copy_regular_files, list_files, read_file
+
+_BESIDE = Path(__file__).resolve().parent
+BUILT_IN = _BESIDE / "suites" if (_BESIDE / "suites").is_dir() else _BESIDE.parent / "tasks"
+"""The built-in suites: inside an installed package, or ``tasks/`` of a checkout."""
+
+
+class SuiteFile(Record):
+    """The keys of ``suite.toml``. The suite's name is its folder's."""
+
+    title: str
+    tasks: tuple[str, ...] = Field(min_length=1, description="folders, in the order they are run")
+    system_prompt: str
+    budgets: Budgets = Budgets()
+
+
+class TaskFile(Record):
+    """The keys of ``task.toml``. The task's id is its folder's name."""
+
+    title: str
+    category: str
+    tools: tuple[str, ...] = Field(description="tools the model is offered")
+    tags: tuple[str, ...] = ()
+    budgets: dict[str, Any] = Field(default={}, description="budgets that differ from the suite's")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a suite. ``digest`` covers every file of its folder."""
+
+    id: str
+    folder: Path
+    title: str
+    category: str
+    instruction: str
+    system_prompt: str
+    tools: tuple[str, ...]
+    tags: tuple[str, ...]
+    budgets: Budgets
+    digest: str
+
+    def fill(self, workspace: Path) -> None:
+        """Copy the task's pristine workspace into an empty folder."""
+        source = self.folder / "workspace"
+        if source.is_dir():
+            shutil.copytree(source, workspace, dirs_exist_ok=True)
+
+    def build_database(self, target: Path) -> Path | None:
+        """Build the task's SQLite database as ``target``; None where the task has none."""
+        script = self.folder / "database.sql"
+        if not script.is_file():
+            return None
+        with closing(sqlite3.connect(target)) as connection:
+            connection.executescript(script.read_text(encoding="utf-8"))
+            connection.commit()
+        target.chmod(0o444)
+        return target
+
+
+@dataclass(frozen=True)
+class Suite:
+    """An ordered set of tasks with a version in its name."""
+
+    name: str
+    title: str
+    folder: Path
+    tasks: tuple[Task, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of the tasks, in order."""
+        lines = "".join(f"{task.id} {task.digest}\n" for task in self.tasks)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a checker may look at. Nothing here executes or imports what the model wrote in
+    this process; ``read`` is safe against links, FIFOs and huge files where ``open`` is not."""
+
+    task: Task
+    answer: str
+    events: Sequence[Event]
+    workspace: Path
+    sandbox: Sandbox
+
+    def read(self, path: str) -> str | None:
+        """A workspace file as text (undecodable bytes replaced); None if it is no plain file."""
+        try:
+            return read_file(self.workspace, path).decode(errors="replace")
+        except WorkspaceError:
+            return None
+
+    def pristine(self, path: str) -> str:
+        """The same file as the task ships it."""
+        return (self.task.folder / "workspace" / path).read_text(encoding="utf-8")
+
+    def changed_files(self, ignore: Sequence[str] = ("__pycache__",)) -> list[str]:
+        """Paths that were added, removed or altered, without those that have a part in ``ignore``.
+
+        A workspace too large to list counts as one change, named ``*``.
+        """
+        source = self.task.folder / "workspace"
+        try:
+            now = set(list_files(self.workspace))
+        except WorkspaceError:
+            return ["*"]
+        before = {p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()}
+        untouched = {path for path in now & before if self._same(path)}
+        return sorted(p for p in (now | before) - untouched if not set(p.split("/")) & set(ignore))
+
+    def _same(self, path: str) -> bool:
+        try:
+            found = read_file(self.workspace, path)
+        except WorkspaceError:
+            return False
+        return found == (self.task.folder / "workspace" / path).read_bytes()
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        put: Mapping[str, str] | None = None,
+        stdin: str = "",
+        seconds: float = 20.0,
+    ) -> CommandResult:
+        """Run ``argv`` in a fresh sandbox on a copy of the workspace, with ``put`` written over it.
+
+        Model-written code may run in there and may print or exit as it likes: what must be
+        true is decided out here, from values that the sandbox was never given.
+        """
+        copy = self.sandbox.make_workspace()
+        try:
+            copy_regular_files(self.workspace, copy)
+            for path, text in (put or {}).items():
+                target = copy / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.unlink(missing_ok=True)
+                target.write_text(text, encoding="utf-8")
+            self.sandbox.adopt(copy)
+            return self.sandbox.run(
+                argv, copy, stdin=stdin.encode(), limits=Limits(seconds=seconds)
+            )
+        finally:
+            self.sandbox.remove_workspace(copy)
+
+
+def grade(run: FinishedRun) -> Verdict:
+    """Let the task's own checker judge the run; raises CheckerCrashed if it cannot."""
+    path = run.task.folder / "checker.py"
+    module = ModuleType(f"checker_of_{run.task.id}")
+    module.__file__ = str(path)
+    try:
+        # Compiled here, not imported, so that no bytecode is written into the suite.
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+        verdict = module.check(run)
+    except InfrastructureFault:
+        raise
+    except Exception as error:
+        raise CheckerCrashed(f"{path}: {type(error).__name__}: {error}") from error
+    if not isinstance(verdict, Verdict):
+        raise CheckerCrashed(f"{path}: check() returned {type(verdict).__name__}, not a Verdict")
+    return verdict
+
+
+def digest_folder(folder: Path) -> str:
+    """SHA-256 over the path, the executable bit and the bytes of every file below ``folder``."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or "__pycache__" in path.parts:
+            continue
+        executable = "x" if path.stat().st_mode & stat.S_IXUSR else "-"
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()} {executable} {content}\n".encode())
+    return total.hexdigest()
+
+
+def load_suite(name: str, relative_to: Path | None = None) -> Suite:
+    """A suite by the name of a built-in one, or by the path of its folder.
+
+    A path is taken from ``relative_to`` (default: the current folder). Raises BadInput.
+    """
+    folder = (relative_to or Path()) / Path(name).expanduser()
+    if "/" not in name and not folder.is_dir():
+        folder = BUILT_IN / name
+        if not folder.is_dir():
+            raise BadInput(f"no suite {name!r}; {did_you_mean(name, built_in_suites())}")
+    file = folder / "suite.toml"
+    suite = validate(SuiteFile, read_toml(file), str(file))
+    tasks = tuple(_load_task(folder / id, suite) for id in suite.tasks)
+    return Suite(folder.resolve().name, suite.title, folder, tasks)
+
+
+def built_in_suites() -> list[str]:
+    """The names of the suites that ship with Fairtrial."""
+    return sorted(path.parent.name for path in BUILT_IN.glob("*/suite.toml"))
+
+
+def _load_task(folder: Path, suite: SuiteFile) -> Task:
+    file = folder / "task.toml"
+    task = validate(TaskFile, read_toml(file), str(file))
+    instruction = folder / "instruction.md"
+    for needed in (instruction, folder / "checker.py"):
+        if not needed.is_file():
+            raise BadInput(f"{needed}: no such file; every task has one")
+    for tool in task.tools:
+        if tool not in tool_names():
+            raise BadInput(f"{file}: no tool {tool!r}; {did_you_mean(tool, tool_names())}")
+    budgets = {**suite.budgets.model_dump(), **task.budgets}
+    return Task(
+        id=folder.name,
+        folder=folder,
+        title=task.title,
+        category=task.category,
+        instruction=instruction.read_text(encoding="utf-8").strip(),
+        system_prompt=suite.system_prompt.strip(),
+        tools=task.tools,
+        tags=task.tags,
+        budgets=validate(Budgets, budgets, f"{file}: budgets"),
+        digest=digest_folder(folder),
+    )
