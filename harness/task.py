@@ -221,7 +221,7 @@ def load_suite(name: str, relative_to: Path | None = None) -> Suite:
             raise BadInput(f"no suite {name!r}; {did_you_mean(name, built_in_suites())}")
     file = folder / "suite.toml"
     suite = validate(SuiteFile, read_toml(file), str(file))
-    tasks = tuple(_load_task(folder / id, suite) for id in suite.tasks)
+    tasks = tuple(_load_task(folder / task, suite) for task in suite.tasks)
     return Suite(folder.resolve().name, suite.title, folder, tasks)
 
 
