@@ -18,7 +18,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -50,6 +50,19 @@ SignalName = Literal[
 ]
 
 FinishReason = Literal["stop", "tool_calls", "length", "context", "filtered"]
+
+
+def _well_formed(text: str) -> str:
+    """A model may write ``\\ud800``: half a character, which no file could hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_well_formed)]
+"""Text from outside: whatever it was, it can be written as UTF-8."""
 
 
 class Record(BaseModel):
@@ -96,9 +109,9 @@ class ToolSchema(Record):
 class ToolCall(Record):
     """One call as the model spelled it. ``arguments`` is its raw text, validated later."""
 
-    id: str
-    name: str
-    arguments: str
+    id: Text
+    name: Text
+    arguments: Text
 
 
 class Usage(Record):
@@ -162,8 +175,8 @@ class Prompt(Record):
 class Completion(Record):
     """What a model gives back for one request."""
 
-    text: str = ""
-    reasoning: str | None = None
+    text: Text = ""
+    reasoning: Text | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: FinishReason
     usage: Usage = Usage()
@@ -171,10 +184,10 @@ class Completion(Record):
     model_seconds: float | None = Field(
         default=None, description="from the request to its last token; null for scripts"
     )
-    raw: str | None = Field(
+    raw: Text | None = Field(
         default=None, description="the reply as it came, where it could not be fully understood"
     )
-    malformed: str | None = Field(
+    malformed: Text | None = Field(
         default=None, description="what was wrong with a tool call that could not be parsed"
     )
 
@@ -191,9 +204,9 @@ class ToolResult(Record):
 
     type: Literal["tool_result"] = "tool_result"
     turn: int = Field(ge=1)
-    call_id: str
-    name: str
-    content: str
+    call_id: Text
+    name: Text
+    content: Text
     ok: bool
     seconds: float
 
@@ -204,7 +217,7 @@ class Signal(Record):
     type: Literal["signal"] = "signal"
     turn: int = Field(ge=1)
     name: SignalName
-    detail: str
+    detail: Text
 
 
 class Ended(Record):
@@ -220,7 +233,7 @@ class Fault(Record):
 
     type: Literal["fault"] = "fault"
     cause: Cause
-    detail: str
+    detail: Text
 
 
 class Check(Record):
@@ -228,7 +241,7 @@ class Check(Record):
 
     name: str
     passed: bool
-    detail: str
+    detail: Text
 
 
 class Verdict(Record):

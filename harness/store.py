@@ -1,0 +1,257 @@
+"""A campaign's folder: its tree, and the only code that reads or writes it.
+
+    <campaign>/
+      campaign.toml                       what to run, written by hand
+      data/
+        manifest.json                     what was resolved and observed at the start
+        ledger.jsonl                      append-only: every attempt begun and ended
+        log.jsonl                         the program's own log
+        lock                              held while a campaign runs
+        transcripts/
+          <run>.jsonl                     the latest attempt of a run, one event a line
+          <run>.attempt-<k>.jsonl         an earlier attempt, kept as it was
+      verification/                       derived from the transcripts
+
+A run is finished when its transcript ends with an ``outcome``. Nothing else is asked on resume:
+a process may be killed at any byte, and what it had finished stands.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic import AwareDatetime, ValidationError
+
+from harness.errors import BadInput, DiskFull
+from harness.records import EVENT, Cause, Event, Outcome, OutcomeName, Record, Started
+
+
+class LedgerEntry(Record):
+    """A line of the ledger. ``outcome`` is set where an attempt came to an end."""
+
+    event: Literal["begun", "ended"]
+    run: str
+    attempt: int
+    model: str
+    task: str
+    repetition: int
+    at: AwareDatetime
+    outcome: OutcomeName | None = None
+    cause: Cause | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class CampaignFolder:
+    """The paths of one campaign, and what is done to its files."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, argument: Path) -> CampaignFolder:
+        """The campaign that a person named by its folder or its campaign.toml."""
+        folder = argument.parent if argument.name == "campaign.toml" else argument
+        if not (folder / "campaign.toml").is_file():
+            raise BadInput(
+                f"{folder}: no campaign here (no campaign.toml); "
+                f"'fairtrial new-campaign {folder}' writes one"
+            )
+        return cls(folder.resolve())
+
+    @property
+    def id(self) -> str:
+        """The campaign's id is its folder's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "campaign.toml"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def manifest(self) -> Path:
+        return self.data / "manifest.json"
+
+    @property
+    def ledger(self) -> Path:
+        return self.data / "ledger.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.data / "log.jsonl"
+
+    @property
+    def transcripts(self) -> Path:
+        return self.data / "transcripts"
+
+    @property
+    def verification(self) -> Path:
+        return self.path / "verification"
+
+    def transcript(self, run: str) -> Path:
+        """Where the latest attempt of a run is."""
+        return self.transcripts / f"{run}.jsonl"
+
+    def transcript_paths(self) -> list[Path]:
+        """Every transcript, earlier attempts among them, in the order of their names."""
+        return sorted(self.transcripts.glob("*.jsonl"))
+
+    def prepare(self) -> None:
+        """Make the folders that are written to; raises BadInput where that cannot be."""
+        try:
+            self.transcripts.mkdir(parents=True, exist_ok=True)
+            self.verification.mkdir(exist_ok=True)
+            probe = self.transcripts / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: cannot be written: {error.strerror}; "
+                "copy the campaign to a folder of yours, or free space"
+            ) from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the campaign; raises BadInput while another process does."""
+        with (self.data / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise BadInput(
+                    f"{self.path}: already being run by process {lock.read().strip() or '?'}; "
+                    "wait for it, or stop it first"
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def finished(self, run: str) -> Outcome | None:
+        """The outcome of a run's latest attempt, or None where it has none yet."""
+        return last_outcome(self.transcript(run))
+
+    def next_attempt(self, run: str) -> int:
+        """Set a run's earlier transcript aside, if it has one, and number the next attempt."""
+        path = self.transcript(run)
+        earlier = 1 + len(list(self.transcripts.glob(f"{run}.attempt-*.jsonl")))
+        if not path.exists():
+            return earlier
+        path.rename(self.transcripts / f"{run}.attempt-{earlier}.jsonl")
+        return earlier + 1
+
+
+class JsonLines:
+    """A file that records are appended to, a line each, handed to the system as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+        if _torn(path):
+            self._file.write(b"\n")
+
+    def append(self, record: Record) -> None:
+        """Write one line; raises DiskFull where it does not fit."""
+        line = record.model_dump_json().encode() + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise DiskFull(f"{self._file.name}: {error.strerror}") from error
+            raise
+        if written != len(line):
+            raise DiskFull(f"{self._file.name}: only part of a line could be written")
+
+    def close(self) -> None:
+        """Put what was written on the disk itself, then close."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_transcript(path: Path) -> Iterator[Event]:
+    """The events of a transcript, one by one.
+
+    A last line that was cut short ends it without a word: the process was killed while writing.
+    Anything else that is no event raises BadInput, naming file and line.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    with file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            yield parse_event(line, f"{path}:{number}")
+
+
+def parse_event(line: bytes, where: str) -> Event:
+    """One line as an event; raises BadInput that opens with ``where``."""
+    try:
+        return EVENT.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = f"{key}: {first['msg']}" if key else first["msg"]
+        raise BadInput(f"{where}: no transcript event: {what}") from None
+
+
+def read_header(path: Path) -> Started:
+    """The first line of a transcript; raises BadInput where it is something else."""
+    first = next(read_transcript(path), None)
+    if not isinstance(first, Started):
+        raise BadInput(f"{path}: no transcript: its first line is no complete 'started' event")
+    return first
+
+
+def last_outcome(path: Path) -> Outcome | None:
+    """The outcome a transcript ends with; None where it is missing, torn or unfinished."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 64 * 1024))
+            tail = file.read()
+    except FileNotFoundError:
+        return None
+    line = tail[:-1].rpartition(b"\n")[2]
+    if not tail.endswith(b"\n") or b'"type":"outcome"' not in line:
+        return None
+    event = parse_event(line, str(path))
+    return event if isinstance(event, Outcome) else None
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is never seen half written."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{path}: {error.strerror}") from error
+        raise
+
+
+def _torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
