@@ -22,6 +22,7 @@ a tool result. Anything that is none of these, caught where a run is attributed,
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -90,6 +91,12 @@ class CheckerCrashed(InfrastructureFault):
 class DiskFull(InfrastructureFault):
     cause = "disk_full"
     stops_campaign = True
+
+
+def from_os_error(error: OSError, otherwise: type[InfrastructureFault]) -> InfrastructureFault:
+    """The fault behind an error of the system: DiskFull where space ran out, or ``otherwise``."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return (DiskFull if full else otherwise)(str(error))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -18,7 +18,6 @@ a process may be killed at any byte, and what it had finished stands.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import tempfile
@@ -30,7 +29,7 @@ from typing import IO, Literal
 
 from pydantic import AwareDatetime, ValidationError
 
-from harness.errors import BadInput, DiskFull
+from harness.errors import BadInput, DiskFull, from_os_error
 from harness.records import EVENT, Cause, Event, Outcome, OutcomeName, Record, Started
 
 
@@ -145,11 +144,13 @@ class CampaignFolder:
     def next_attempt(self, run: str) -> int:
         """Set a run's earlier transcript aside, if it has one, and number the next attempt."""
         path = self.transcript(run)
-        earlier = 1 + len(list(self.transcripts.glob(f"{run}.attempt-*.jsonl")))
-        if not path.exists():
-            return earlier
-        path.rename(self.transcripts / f"{run}.attempt-{earlier}.jsonl")
-        return earlier + 1
+        attempt = 1
+        while (aside := self.transcripts / f"{run}.attempt-{attempt}.jsonl").exists():
+            attempt += 1
+        if path.exists():
+            path.rename(aside)
+            attempt += 1
+        return attempt
 
 
 class JsonLines:
@@ -161,14 +162,12 @@ class JsonLines:
             self._file.write(b"\n")
 
     def append(self, record: Record) -> None:
-        """Write one line; raises DiskFull where it does not fit."""
+        """Write one line; raises DiskFull where it cannot be written."""
         line = record.model_dump_json().encode() + b"\n"
         try:
             written = self._file.write(line)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise DiskFull(f"{self._file.name}: {error.strerror}") from error
-            raise
+            raise from_os_error(error, DiskFull) from error
         if written != len(line):
             raise DiskFull(f"{self._file.name}: only part of a line could be written")
 
@@ -243,9 +242,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{path}: {error.strerror}") from error
-        raise
+        raise from_os_error(error, DiskFull) from error
 
 
 def _torn(path: Path) -> bool:

@@ -1,0 +1,158 @@
+"""One attempt at one run: from an empty folder to the last line of its transcript.
+
+This is where a run is attributed. Faults of the world, known and unknown, are caught here and
+nowhere else, and become ``infrastructure_error`` with a cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from harness.errors import BadInput, InfrastructureFault, SandboxFailed, from_os_error
+from harness.loop import play
+from harness.models import Model, Request
+from harness.outcome import classify
+from harness.records import (
+    Completion,
+    Event,
+    Fault,
+    Graded,
+    Message,
+    Outcome,
+    Prompt,
+    Reply,
+    Signal,
+    Started,
+    ToolCall,
+    ToolResult,
+)
+from harness.sandbox import Limits, Sandbox
+from harness.schedule import turn_seed
+from harness.task import FinishedRun, Task, grade
+from harness.toolbox import Toolbox
+from harness.tools import Bench
+
+log = structlog.get_logger()
+
+Record = Callable[[Event], None]
+"""Takes each event as it happens; a transcript's writer, for one."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What an attempt needs beside its header. ``database`` is built and read-only."""
+
+    task: Task
+    model: Model
+    sandbox: Sandbox
+    database: Path | None
+    limits: Limits
+
+
+async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcome:
+    """Play, grade and classify one attempt; every event goes to ``record`` as it happens.
+
+    Returns the outcome, which is the last event recorded. Raises only where no more can be
+    recorded (DiskFull), where a person must act first (BadInput), and on cancellation, after
+    the attempt has been recorded as interrupted.
+    """
+    began = time.monotonic()
+    events: list[Event] = []
+
+    def note(event: Event) -> None:
+        record(event)
+        events.append(event)
+
+    def finish() -> Outcome:
+        verdict = classify(events)
+        outcome = Outcome(
+            **verdict._asdict(),
+            seconds=round(time.monotonic() - began, 6),
+            ended_at=datetime.now(UTC),
+        )
+        note(outcome)
+        return outcome
+
+    note(started)
+    try:
+        await _play_and_grade(started, stage, events, note)
+    except InfrastructureFault as fault:
+        note(Fault(cause=fault.cause, detail=str(fault)))
+    except asyncio.CancelledError:
+        note(Fault(cause="interrupted", detail="stopped before the run had ended"))
+        finish()
+        raise
+    except BadInput:
+        raise
+    except Exception as bug:
+        log.exception("harness bug", run=started.run, attempt=started.attempt)
+        note(Fault(cause="harness_bug", detail=f"{type(bug).__name__}: {bug}"))
+    return finish()
+
+
+async def _play_and_grade(
+    started: Started, stage: Stage, events: Sequence[Event], note: Record
+) -> None:
+    workspace = await asyncio.to_thread(_lay_out, stage)
+    try:
+        bench = Bench(workspace, stage.sandbox, stage.limits, stage.database)
+        toolbox = Toolbox(stage.task.tools, bench)
+
+        async def respond(turn: int, conversation: Sequence[Message]) -> Completion:
+            request = Request(
+                run=f"{started.run}.{started.attempt}",
+                turn=turn,
+                conversation=conversation,
+                tools=started.tools,
+                max_tokens=started.budgets.tokens_per_turn,
+                seed=turn_seed(started.seed, turn),
+                task_folder=stage.task.folder,
+            )
+            return await stage.model.reply(request)
+
+        async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
+            return await asyncio.to_thread(toolbox.call, turn, call)
+
+        async for event in play(opening(stage.task), respond, act, started.budgets):
+            note(event)
+        note(await asyncio.to_thread(_grade, stage, workspace, events))
+    finally:
+        await asyncio.shield(asyncio.to_thread(stage.sandbox.remove_workspace, workspace))
+
+
+def opening(task: Task) -> tuple[Prompt, ...]:
+    """The messages that every run of a task begins with."""
+    return (
+        Prompt(role="system", content=task.system_prompt),
+        Prompt(role="user", content=task.instruction),
+    )
+
+
+def final_answer(events: Sequence[Event]) -> str:
+    """The text of the last reply, if it made no call; else there was no answer."""
+    replies = [event for event in events if isinstance(event, Reply)]
+    return replies[-1].text if replies and not replies[-1].tool_calls else ""
+
+
+def _lay_out(stage: Stage) -> Path:
+    try:
+        workspace = stage.sandbox.make_workspace()
+        stage.task.fill(workspace)
+        stage.sandbox.adopt(workspace)
+    except OSError as error:
+        raise from_os_error(error, SandboxFailed) from error
+    return workspace
+
+
+def _grade(stage: Stage, workspace: Path, events: Sequence[Event]) -> Graded:
+    began = time.monotonic()
+    run = FinishedRun(stage.task, final_answer(events), tuple(events), workspace, stage.sandbox)
+    verdict = grade(run)
+    return Graded(checks=verdict.checks, seconds=round(time.monotonic() - began, 6))

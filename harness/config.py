@@ -1,0 +1,83 @@
+"""campaign.toml -> a frozen ``Campaign``: strictly validated, every default filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny
+
+from harness.errors import BadInput
+from harness.models import ModelSettings, load_kind
+from harness.records import Budgets, Record
+from harness.task import Task
+from harness.toml_file import read_toml, validate
+
+
+class BudgetOverrides(Record):
+    """Budgets that this campaign sets for every task; the rest is the suite's and the task's."""
+
+    turns: int | None = Field(default=None, ge=1)
+    tokens_per_turn: int | None = Field(default=None, ge=1)
+    model_seconds: float | None = Field(default=None, gt=0)
+
+    def over(self, budgets: Budgets) -> Budgets:
+        """``budgets`` with what is set here put in its place."""
+        return budgets.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class Infrastructure(Record):
+    """How the campaign deals with the world. Nothing here can change a score."""
+
+    attempts: int = Field(default=3, ge=1, description="tries at a run that the world spoiled")
+    concurrency: int = Field(default=8, ge=1, le=1024, description="runs at once")
+
+
+class Campaign(Record):
+    """The keys of campaign.toml, with their defaults."""
+
+    suite: str = Field(description="the name of a built-in suite, or the path of a folder")
+    note: str = Field(default="", description="one sentence for readers, printed with the results")
+    runs_per_task: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0)
+    sandbox: Literal["bubblewrap", "none"] = Field(
+        default="bubblewrap", description="'none' gives the model this machine; recorded"
+    )
+    budgets: BudgetOverrides = BudgetOverrides()
+    infrastructure: Infrastructure = Infrastructure()
+    models: tuple[SerializeAsAny[ModelSettings], ...] = Field(min_length=1)
+
+    def budgets_for(self, task: Task) -> Budgets:
+        """What a model may spend on one run of ``task``."""
+        return self.budgets.over(task.budgets)
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that decides what a run is: the campaign without what only deals with the
+        world and without what is only for readers."""
+        return self.model_dump(mode="json", exclude={"infrastructure", "note"})
+
+
+def load_campaign(path: Path) -> Campaign:
+    """Read and validate a campaign.toml; raises BadInput naming file and key."""
+    data = read_toml(path)
+    tables = data.get("models")
+    if isinstance(tables, list):
+        data["models"] = tuple(
+            _load_model(table, f"{path}: models[{number}]")
+            for number, table in enumerate(tables, start=1)
+        )
+    campaign = validate(Campaign, data, str(path))
+    names = [model.name for model in campaign.models]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"{path}: two models are named {name!r}; give each a name of its own")
+    return campaign
+
+
+def _load_model(table: Any, where: str) -> ModelSettings:
+    if not isinstance(table, dict):
+        raise BadInput(f"{where}: not a table; write [[models]]")
+    if "kind" not in table:
+        raise BadInput(f"{where}: the key 'kind' is missing")
+    settings: type[ModelSettings] = load_kind(str(table["kind"]), where).Settings
+    return validate(settings, table, where)
