@@ -84,7 +84,8 @@ async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcom
     try:
         await _play_and_grade(started, stage, events, note)
     except InfrastructureFault as fault:
-        note(Fault(cause=fault.cause, detail=str(fault)))
+        stops = fault.stops_campaign
+        note(Fault(cause=fault.cause, detail=str(fault), stops_campaign=stops))
     except asyncio.CancelledError:
         note(Fault(cause="interrupted", detail="stopped before the run had ended"))
         finish()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, SerializeAsAny
 
-from harness.errors import BadInput
+from harness import sandbox
+from harness.errors import BadInput, did_you_mean
 from harness.models import ModelSettings, load_kind
 from harness.records import Budgets, Record
 from harness.task import Task
@@ -40,8 +41,8 @@ class Campaign(Record):
     note: str = Field(default="", description="one sentence for readers, printed with the results")
     runs_per_task: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
-    sandbox: Literal["bubblewrap", "none"] = Field(
-        default="bubblewrap", description="'none' gives the model this machine; recorded"
+    sandbox: str = Field(
+        default="bubblewrap", description="a kind; 'none' gives the model this machine"
     )
     budgets: BudgetOverrides = BudgetOverrides()
     infrastructure: Infrastructure = Infrastructure()
@@ -67,6 +68,9 @@ def load_campaign(path: Path) -> Campaign:
             for number, table in enumerate(tables, start=1)
         )
     campaign = validate(Campaign, data, str(path))
+    if campaign.sandbox not in sandbox.kinds():
+        hint = did_you_mean(campaign.sandbox, sandbox.kinds())
+        raise BadInput(f"{path}: no sandbox {campaign.sandbox!r}; {hint}")
     names = [model.name for model in campaign.models]
     for name in names:
         if names.count(name) > 1:

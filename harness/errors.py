@@ -24,9 +24,10 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from harness.records import Cause
+if TYPE_CHECKING:  # so that the command line can start without pydantic
+    from harness.records import Cause
 
 
 class FairtrialError(Exception):

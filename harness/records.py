@@ -229,11 +229,12 @@ class Ended(Record):
 
 
 class Fault(Record):
-    """The world failed. ``detail`` is for people."""
+    """The world failed. ``detail`` is for people; ``stops_campaign``: no retry mends it."""
 
     type: Literal["fault"] = "fault"
     cause: Cause
     detail: Text
+    stops_campaign: bool = False
 
 
 class Check(Record):

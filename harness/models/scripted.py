@@ -99,8 +99,8 @@ def read_script(path: Path) -> list[Completion]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: no script can be read here: {error}") from None
     replies: list[Completion] = []
-    # Not splitlines(): it would also split at characters that JSON leaves as they are.
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    # Not splitlines(), which also splits inside strings; a last line without its end is torn.
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             replies += _replies_in(line, turn=len(replies) + 1)
         except (ValidationError, ValueError) as error:
@@ -117,5 +117,5 @@ def _replies_in(line: str, turn: int) -> list[Completion]:
         return [ScriptLine.model_validate(record).completion(turn)]
     if record["type"] != "reply":
         return []
-    reply = Reply.model_validate(record).model_dump(exclude={"type", "turn", "model_seconds"})
-    return [Completion.model_validate(reply)]
+    reply = Reply.model_validate(record)
+    return [Completion.model_validate(reply.model_dump(exclude={"type", "turn"}))]

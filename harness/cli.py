@@ -1,0 +1,316 @@
+"""The command line: parse, call, print. What a command needs is imported when it is called, so
+that ``fairtrial --help`` answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.errors import BadInput, EvidenceDiffers, FairtrialError
+
+if TYPE_CHECKING:
+    from harness.campaign import Standing
+    from harness.store import CampaignFolder
+
+EXIT_CODES = """\
+Exit codes: 0 all ran and the evidence holds; 1 evidence or a replay differs; 2 bad input;
+3 infrastructure left runs undone; 130 stopped by Ctrl-C."""
+
+app = typer.Typer(
+    name="fairtrial",
+    help="Run agents through small, hard-to-fool tasks, and report numbers that hold up.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CampaignArgument = Annotated[
+    Path, typer.Argument(metavar="CAMPAIGN", help="The campaign's folder, or its campaign.toml.")
+]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A transcript's path, or the beginning of a run's UUID (looked for in ./campaigns).",
+    ),
+]
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is one sentence on stderr."""
+    try:
+        app()
+    except FairtrialError as error:
+        print(f"fairtrial: {error}", file=sys.stderr)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: FairtrialError) -> int:
+    match error:
+        case EvidenceDiffers():
+            return 1
+        case BadInput():
+            return 2
+        case _:
+            return 3
+
+
+@app.command()
+def run(campaign: CampaignArgument) -> None:
+    """Play every run that a campaign owes, then derive its evidence.
+
+    Goes on from wherever the campaign stands: runs that are finished are never played again,
+    and runs that infrastructure spoiled are. Ctrl-C, a kill or a power cut loses no finished run.
+    """
+    from rich.console import Console
+
+    from harness.campaign import run_campaign, survey
+    from harness.log import logging_to
+    from harness.progress import Progress
+    from harness.store import CampaignFolder
+
+    folder = CampaignFolder.find(campaign)
+    survey(folder)  # what is wrong in its files is said before anything is written
+    folder.prepare()
+    console = Console()
+    progress = Progress(console)
+    try:
+        with logging_to(folder.log), progress.shown():
+            standing = asyncio.run(run_campaign(folder, progress))
+    except KeyboardInterrupt:
+        _say_interrupted(folder)
+        raise typer.Exit(130) from None
+    _conclude(folder, standing)
+
+
+@app.command()
+def status(campaign: CampaignArgument) -> None:
+    """Say how a campaign stands: what is done, what is owed. Runs nothing, writes nothing."""
+    from rich.console import Console
+    from verification.summary import print_summary
+
+    from harness.campaign import survey
+    from harness.store import CampaignFolder
+
+    folder = CampaignFolder.find(campaign)
+    work = survey(folder)
+    console = Console()
+    console.print(f"{folder.id}: {work.total - len(work.owed)} of {work.total} runs are finished")
+    if work.total > len(work.owed):
+        print_summary(folder, console)
+    if work.owed:
+        console.print(f"{len(work.owed)} runs are owed: fairtrial run {campaign}")
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    full: Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")] = False,
+) -> None:
+    """Print a transcript as a person would want to read it."""
+    from rich.console import Console
+    from verification.show import show as show_transcript
+
+    show_transcript(_transcript(run), Console(), full=full)
+
+
+@app.command()
+def verify(
+    campaign: CampaignArgument,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the evidence anew instead of comparing it.")
+    ] = False,
+) -> None:
+    """Derive the verification CSVs again from the transcripts, and compare with what is on disk.
+
+    Every cell that differs is named, and the exit code is 1.
+    """
+    from harness.store import CampaignFolder
+    from verification import verify as evidence
+
+    folder = CampaignFolder.find(campaign)
+    if write:
+        folder.prepare()
+        evidence.write(folder)
+        typer.echo(f"{folder.verification}: written from {_count(folder)} transcripts")
+        return
+    differences = evidence.verify(folder)
+    for difference in differences:
+        typer.echo(difference)
+    if differences:
+        raise EvidenceDiffers(
+            f"{folder.verification}: differs from the transcripts; "
+            f"'fairtrial verify --write {campaign}' derives it anew"
+        )
+    typer.echo(f"{folder.verification}: every cell follows from {_count(folder)} transcripts")
+
+
+@app.command()
+def histogram(campaign: CampaignArgument) -> None:
+    """Draw the failure modes in the terminal, and write them as PNG and SVG."""
+    from rich.console import Console
+    from verification.histogram import draw
+
+    from harness.store import CampaignFolder
+
+    folder = CampaignFolder.find(campaign)
+    folder.prepare()
+    for path in draw(folder, Console()):
+        typer.echo(path)
+
+
+@app.command()
+def replay(
+    run: RunArgument,
+    suite: Annotated[
+        str | None, typer.Option(help="The suite's name or path, if not the campaign's own.")
+    ] = None,
+) -> None:
+    """Play a transcript's calls again in a fresh sandbox, and its checker again.
+
+    Says whether each result and the verdict came out as recorded, or shows the first difference
+    (exit code 1).
+    """
+    from harness.replay import replay as replay_transcript
+
+    result = asyncio.run(replay_transcript(_transcript(run), suite))
+    count = f"{result.identical} of {result.results} results identical"
+    if not result.same:
+        typer.echo(result.first_difference)
+        raise EvidenceDiffers(f"the replay differs: {count}")
+    graded = "same verdict" if result.recorded_verdict is not None else "no verdict was recorded"
+    typer.echo(f"{graded}, {count}")
+
+
+@app.command()
+def doctor(
+    campaign: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CAMPAIGN]", help="Also try the models of this campaign."),
+    ] = None,
+) -> None:
+    """Look at what works on this machine, and say what to do about what does not."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from harness.doctor import examine
+    from harness.store import CampaignFolder
+    from harness.terminal import safe
+
+    console = Console()
+    config = CampaignFolder.find(campaign).config if campaign else None
+    sick = False
+    for finding in examine(config):
+        sick |= finding.needed and not finding.works
+        mark, style = (
+            ("ok     ", "green")
+            if finding.works
+            else (("MISSING", "bold red") if finding.needed else ("absent ", "yellow"))
+        )
+        console.print(Text(mark, style), Text(f"{finding.subject}: {safe(finding.detail)}"))
+    if sick:
+        raise typer.Exit(3)
+
+
+@app.command("new-campaign")
+def new_campaign(
+    folder: Annotated[Path, typer.Argument(help="Where to write it, e.g. campaigns/my-first.")],
+    suite: Annotated[
+        str, typer.Option(help="A built-in suite's name, or a folder.")
+    ] = "first-steps-v1",
+) -> None:
+    """Write a campaign.toml that runs as it is, with comments on what to change."""
+    from harness.new import write_campaign
+
+    config = write_campaign(folder, suite)
+    typer.echo(f"{config}: written; edit its models, then: fairtrial run {folder}")
+
+
+@app.command()
+def schema(
+    name: Annotated[Literal["transcript", "campaign", "task"], typer.Argument(help="Which one.")],
+) -> None:
+    """Print the JSON Schema of a transcript's line, of campaign.toml, or of task.toml."""
+    import json
+
+    from harness.schemas import schema as schema_of
+
+    typer.echo(json.dumps(schema_of(name), indent=2))
+
+
+def _conclude(folder: CampaignFolder, standing: Standing) -> None:
+    """Derive the evidence, show it, and leave with the code that says how the campaign stands."""
+    from rich.console import Console
+    from verification.histogram import draw
+    from verification.summary import print_summary
+
+    from verification import verify as evidence
+
+    console = Console()
+    if not standing.began:
+        console.print(
+            f"{folder.id}: all {standing.total} runs are finished; there is nothing to run."
+        )
+        if not evidence.verify(folder):
+            return
+        console.print("Its evidence was missing or differed, and is derived again.")
+    evidence.write(folder)
+    print_summary(folder, console)
+    plots = draw(folder, console)
+    console.print("\nThe evidence, derived from the transcripts:", highlight=False)
+    for path in sorted({*folder.verification.glob("*.csv"), *plots}):
+        console.print(f"  {_short(path)}", highlight=False, soft_wrap=True)
+    console.print(f"Transcripts: {_short(folder.transcripts)}", highlight=False, soft_wrap=True)
+    if standing.stopped_by is not None:
+        print(f"fairtrial: the campaign was stopped: {standing.stopped_by}", file=sys.stderr)
+    if standing.owed:
+        print(
+            f"fairtrial: infrastructure left {standing.owed} of {standing.total} runs undone; "
+            f"'fairtrial run {_short(folder.path)}' goes on with exactly those",
+            file=sys.stderr,
+        )
+        raise typer.Exit(3)
+
+
+def _say_interrupted(folder: CampaignFolder) -> None:
+    from harness.campaign import survey
+
+    work = survey(folder)
+    print(
+        f"fairtrial: interrupted; {work.total - len(work.owed)} of {work.total} runs are finished "
+        f"and kept; 'fairtrial run {_short(folder.path)}' goes on from there",
+        file=sys.stderr,
+    )
+
+
+def _transcript(run: str) -> Path:
+    """A transcript by its path, or by the beginning of its run's UUID."""
+    if Path(run).is_file():
+        return Path(run)
+    places = ("campaigns/*/data/transcripts", "data/transcripts")
+    found = [path for place in places for path in sorted(Path().glob(f"{place}/{run}*.jsonl"))]
+    latest = [path for path in found if ".attempt-" not in path.name]
+    if len(latest) != 1:
+        several = ", ".join(path.stem for path in latest[:4])
+        raise BadInput(
+            f"{run}: several runs begin so: {several}; give more of the UUID"
+            if latest
+            else f"{run}: no transcript here, and no run in ./campaigns begins so; give its path"
+        )
+    return latest[0]
+
+
+def _count(folder: CampaignFolder) -> int:
+    return len(folder.transcript_paths())
+
+
+def _short(path: Path) -> Path:
+    """A path as seen from here, where that is shorter."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

