@@ -222,20 +222,17 @@ class _Session:
         attempt = folder.next_attempt(run.id)
         self._enter("begun", run, attempt)
         watcher.attempt_began(run, attempt)
-        transcript = JsonLines(folder.transcript(run.id))
         faults: list[Fault] = []
-
-        def record(event: Event) -> None:
-            transcript.append(event)
-            watcher.happened(run, event)
-            if isinstance(event, Fault):
-                faults.append(event)
-
         stage = self.stages[run.task, run.model]
-        try:
+        with JsonLines(folder.transcript(run.id)) as transcript:
+
+            def record(event: Event) -> None:
+                transcript.append(event)
+                watcher.happened(run, event)
+                if isinstance(event, Fault):
+                    faults.append(event)
+
             outcome = await play_attempt(self._header(run, attempt, stage.task), stage, record)
-        finally:
-            transcript.close()
         fault = faults[0] if faults else None
         self._enter("ended", run, attempt, outcome, fault)
         return outcome, fault
@@ -304,11 +301,8 @@ async def _opened(work: Work, manifest: Manifest | None) -> AsyncIterator[_Sessi
             database = task.build_database(scratch / f"{task.id}.db")
             for name, model in models.items():
                 stages[task.id, name] = Stage(task, model, sandbox, database, Limits())
-        ledger = JsonLines(work.folder.ledger)
-        try:
+        with JsonLines(work.folder.ledger) as ledger:
             yield _Session(work, stages, models, records, facts, ledger)
-        finally:
-            ledger.close()
     finally:
         await asyncio.to_thread(sandbox.close)
         for model in models.values():

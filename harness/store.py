@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
 from pydantic import AwareDatetime, ValidationError
 
@@ -161,6 +161,12 @@ class JsonLines:
         if _torn(path):
             self._file.write(b"\n")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def append(self, record: Record) -> None:
         """Write one line; raises DiskFull where it cannot be written."""
         line = record.model_dump_json().encode() + b"\n"
@@ -172,9 +178,13 @@ class JsonLines:
             raise DiskFull(f"{self._file.name}: only part of a line could be written")
 
     def close(self) -> None:
-        """Put what was written on the disk itself, then close."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Put what was written on the disk itself, then close; raises DiskFull as append does."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise from_os_error(error, DiskFull) from error
+        finally:
+            self._file.close()
 
 
 def read_transcript(path: Path) -> Iterator[Event]:
