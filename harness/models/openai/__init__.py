@@ -1,0 +1,240 @@
+"""Any endpoint that speaks OpenAI's chat completions, through the official client.
+
+    messages.py   a Request as the body that is posted
+    stream.py     what streams back, put together into a Completion
+    faults.py     every error of the client and its transport as a fault of ours
+
+Replies are streamed, so that an endpoint that hangs and one that is slow can be told apart. The
+client runs on its aiohttp transport: on the usual one, 64 runs at once wait for the processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import openai
+from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from harness.errors import BadInput, InfrastructureFault, ServerError
+from harness.models import ModelSettings, Request
+from harness.models.openai.faults import is_context_full, translated
+from harness.models.openai.messages import chat_request
+from harness.models.openai.stream import Assembly
+from harness.records import Completion
+
+_SHORTEST_SECRET = 8
+"""A shorter key is a placeholder such as ``EMPTY``, and hiding it would garble replies."""
+
+_MODELS_NOTED = 20
+
+
+class Settings(ModelSettings):
+    """Where the endpoint is, and what it does and does not take.
+
+    ``top_k`` and ``min_p`` of the sampling are not part of this protocol; an endpoint that has
+    them takes them in ``extra_body``.
+    """
+
+    kind: Literal["openai"] = "openai"
+    model: str = Field(description="the model's name at the endpoint")
+    base_url: str = Field(description="what stands before /chat/completions")
+    api_key_env: str | None = Field(
+        default=None, description="environment variable with the key; local servers need none"
+    )
+    connect_seconds: float = Field(default=20.0, gt=0, description="to connect, once")
+    first_token_seconds: float = Field(
+        default=600.0, gt=0, description="silence before the first token; slow prompts are no fault"
+    )
+    stall_seconds: float = Field(default=120.0, gt=0, description="silence after the first token")
+    max_retries: int = Field(
+        default=4, ge=0, description="times a request is repeated that failed before any token came"
+    )
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="what the endpoint calls the budget of tokens"
+    )
+    omit: tuple[Literal["temperature", "top_p", "seed", "tool_choice", "stream_options"], ...] = (
+        Field(default=(), description="parameters the endpoint does not take")
+    )
+    null_content: bool = Field(
+        default=False, description="send null, not '', where a reply had tool calls and no text"
+    )
+    reasoning_key: Literal["reasoning_content", "reasoning"] | None = Field(
+        default=None,
+        description="key under which the endpoint wants its reasoning back with tool calls",
+    )
+    extra_body: dict[str, Any] = Field(default={}, description="sent as it is in every request")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        # BadInput, because a ValueError would be reported together with the value, and the
+        # value is refused for the secrets it may hold.
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput("base_url: not an address; write http://host:port/v1 or https://host/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise BadInput(
+                "base_url: no user, password or query here, since evidence shows the address; "
+                "put the key into an environment variable and its name into api_key_env"
+            )
+        return value.rstrip("/")
+
+
+class Model:
+    """One model behind one endpoint. Nothing is kept from one request to the next."""
+
+    parallel: int | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._key = ""
+        self._client: AsyncOpenAI | None = None
+
+    async def open(self) -> dict[str, Any]:
+        """Check that the endpoint answers; any answer of HTTP but 401 and 403 will do.
+
+        Returns the address, the client's version, the server's name for itself and, where it
+        lists its models, the first of them and whether the asked one is there.
+        """
+        await self.close()
+        self._key = _read_key(self._settings)
+        self._client = _connect(self._settings, self._key)
+        try:
+            with translated(self._settings.base_url, self._hide):
+                answer = await self._list_models(self._client)
+        except InfrastructureFault as fault:
+            await self.close()
+            raise BadInput(f"{fault}; {_advice(self._settings, fault)}") from None
+        models = _model_names(answer.text)
+        return {
+            "base_url": self._settings.base_url,
+            "client": f"openai {openai.__version__}",
+            "server": self._hide(answer.headers.get("server", "")) or None,
+            "models": None if models is None else list(map(self._hide, models[:_MODELS_NOTED])),
+            "model_listed": None if models is None else self._settings.model in models,
+        }
+
+    async def reply(self, request: Request) -> Completion:
+        """Answer one request; a full context is an answer, every other refusal a fault."""
+        if self._client is None:
+            raise RuntimeError("reply() before open()")
+        with translated(self._settings.base_url, self._hide):
+            try:
+                return await self._ask(self._client, request)
+            except openai.APIError as error:
+                if not is_context_full(error):
+                    raise
+                return Completion(finish_reason="context")
+
+    async def close(self) -> None:
+        """Drop the connections. May be called at any time, and twice."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def _ask(self, client: AsyncOpenAI, request: Request) -> Completion:
+        settings = self._settings
+        assembly = Assembly(request.turn, request.max_tokens)
+        clock = asyncio.get_running_loop().time
+        first_token_seconds = None
+        async with asyncio.timeout(settings.first_token_seconds) as patience:
+            # post(), not chat.completions.create(): the latter lets chunks of any shape pass
+            # as if they were typed, so that what an endpoint garbles would look like our bug.
+            stream = await client.post(
+                "/chat/completions",
+                cast_to=object,
+                body=chat_request(settings, request),
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
+            sent: float = stream.response.request.extensions["sent_at"]
+            async with stream:
+                async for chunk in stream:
+                    assembly.take(chunk)
+                    if assembly.begun and first_token_seconds is None:
+                        first_token_seconds = time.monotonic() - sent
+                    silence = (
+                        settings.stall_seconds if assembly.begun else settings.first_token_seconds
+                    )
+                    patience.reschedule(clock() + silence)
+        return assembly.completion(self._hide, first_token_seconds, time.monotonic() - sent)
+
+    async def _list_models(self, client: AsyncOpenAI) -> Any:
+        """The HTTP answer to a listing of models, whatever its status but 401 and 403."""
+        async with asyncio.timeout(2 * self._settings.connect_seconds):
+            try:
+                listing = client.with_options(max_retries=0).models.with_raw_response.list()
+                return (await listing).http_response
+            except openai.APIStatusError as error:
+                if error.status_code in (401, 403):
+                    raise
+                return error.response
+
+    def _hide(self, text: str) -> str:
+        """``text`` without the key, which a server may echo in errors, headers or replies."""
+        return text.replace(self._key, "[key]") if len(self._key) >= _SHORTEST_SECRET else text
+
+
+def _read_key(settings: Settings) -> str:
+    """The key, or '' where none is asked for; raises BadInput where its variable is no use."""
+    variable = settings.api_key_env
+    if variable is None:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise BadInput(
+            f"model {settings.name!r}: the environment variable {variable} (api_key_env) "
+            "is not set; export it with the endpoint's key"
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise BadInput(
+            f"model {settings.name!r}: the environment variable {variable} (api_key_env) "
+            "holds characters that no key has; was it copied whole?"
+        )
+    return key
+
+
+def _connect(settings: Settings, key: str) -> AsyncOpenAI:
+    client = AsyncOpenAI(
+        # Not empty, or the client would take a key meant for another endpoint from OPENAI_API_KEY.
+        api_key=key or "none",
+        base_url=settings.base_url,
+        max_retries=settings.max_retries,
+        timeout=openai.Timeout(None, connect=settings.connect_seconds),
+        http_client=DefaultAioHttpClient(event_hooks={"request": [_note_time]}),
+    )
+    client.organization = client.project = None
+    return client
+
+
+async def _note_time(request: Any) -> None:
+    """Note on each request when it was sent, so that the time spent on tries that failed, and
+    on waiting between them, is not counted as the model's."""
+    request.extensions["sent_at"] = time.monotonic()
+
+
+def _advice(settings: Settings, fault: InfrastructureFault) -> str:
+    if isinstance(fault, ServerError):
+        return f"the key is read from {settings.api_key_env or 'the variable in api_key_env'}"
+    return "start the server, or mend base_url"
+
+
+class _Listed(BaseModel):
+    id: str
+
+
+class _Listing(BaseModel):
+    data: list[_Listed]
+
+
+def _model_names(body: str) -> list[str] | None:
+    """The names in an answer to GET /models; None where it is no such answer."""
+    try:
+        return [listed.id for listed in _Listing.model_validate_json(body).data]
+    except ValidationError:
+        return None
