@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,19 +34,18 @@ class Endpoint:
     """A running server: its address, what it was asked, how many clients hung up on it."""
 
     port: int
-    scheme: str = "http"
     posts: list[Received] = field(default_factory=list)
     gets: list[Received] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def base_url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
 
 @asynccontextmanager
 async def endpoint(
-    *behaviours: Behaviour, models: Behaviour | None = None, tls: ssl.SSLContext | None = None
+    *behaviours: Behaviour, models: Behaviour | None = None
 ) -> AsyncIterator[Endpoint]:
     """Serve: the nth POST gets the nth behaviour, the last one repeated; a GET gets ``models``."""
     listing = models or answer(200, {"object": "list", "data": [{"id": "m"}]}, server="hostile")
@@ -71,8 +69,8 @@ async def endpoint(
         task.add_done_callback(tasks.discard)
 
     tasks: set[asyncio.Task[Any]] = set()
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
-    here = Endpoint(server.sockets[0].getsockname()[1], "https" if tls else "http")
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    here = Endpoint(server.sockets[0].getsockname()[1])
     try:
         yield here
     finally:
@@ -101,11 +99,14 @@ async def _until_hang_up(
 
 
 async def _read(reader: asyncio.StreamReader) -> Received:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.strip().split("\r\n")
+    first = await reader.readexactly(1)
+    if not first.isalpha():
+        raise ConnectionError("this is no HTTP; TLS, probably")
+    head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    start, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    method, path, _ = first.split(" ")
+    method, path, _ = start.split(" ")
     return Received(method, path, headers, json.loads(body) if body else None)
 
 

@@ -1,5 +1,6 @@
 """Any endpoint that speaks OpenAI's chat completions, through the official client.
 
+    settings.py   the keys of its [[models]] table
     messages.py   a Request as the body that is posted
     stream.py     what streams back, put together into a Completion
     faults.py     every error of the client and its transport as a fault of ours
@@ -13,76 +14,26 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
 import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput, InfrastructureFault, ServerError
-from harness.models import ModelSettings, Request
+from harness.models import Request
 from harness.models.openai.faults import is_context_full, translated
 from harness.models.openai.messages import chat_request
+from harness.models.openai.settings import Settings
 from harness.models.openai.stream import Assembly
 from harness.records import Completion
+
+__all__ = ["Model", "Settings"]
 
 _SHORTEST_SECRET = 8
 """A shorter key is a placeholder such as ``EMPTY``, and hiding it would garble replies."""
 
 _MODELS_NOTED = 20
-
-
-class Settings(ModelSettings):
-    """Where the endpoint is, and what it does and does not take.
-
-    ``top_k`` and ``min_p`` of the sampling are not part of this protocol; an endpoint that has
-    them takes them in ``extra_body``.
-    """
-
-    kind: Literal["openai"] = "openai"
-    model: str = Field(description="the model's name at the endpoint")
-    base_url: str = Field(description="what stands before /chat/completions")
-    api_key_env: str | None = Field(
-        default=None, description="environment variable with the key; local servers need none"
-    )
-    connect_seconds: float = Field(default=20.0, gt=0, description="to connect, once")
-    first_token_seconds: float = Field(
-        default=600.0, gt=0, description="silence before the first token; slow prompts are no fault"
-    )
-    stall_seconds: float = Field(default=120.0, gt=0, description="silence after the first token")
-    max_retries: int = Field(
-        default=4, ge=0, description="times a request is repeated that failed before any token came"
-    )
-    token_limit: Literal["max_tokens", "max_completion_tokens"] = Field(
-        default="max_tokens", description="what the endpoint calls the budget of tokens"
-    )
-    omit: tuple[Literal["temperature", "top_p", "seed", "tool_choice", "stream_options"], ...] = (
-        Field(default=(), description="parameters the endpoint does not take")
-    )
-    null_content: bool = Field(
-        default=False, description="send null, not '', where a reply had tool calls and no text"
-    )
-    reasoning_key: Literal["reasoning_content", "reasoning"] | None = Field(
-        default=None,
-        description="key under which the endpoint wants its reasoning back with tool calls",
-    )
-    extra_body: dict[str, Any] = Field(default={}, description="sent as it is in every request")
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_address(cls, value: str) -> str:
-        # BadInput, because a ValueError would be reported together with the value, and the
-        # value is refused for the secrets it may hold.
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput("base_url: not an address; write http://host:port/v1 or https://host/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise BadInput(
-                "base_url: no user, password or query here, since evidence shows the address; "
-                "put the key into an environment variable and its name into api_key_env"
-            )
-        return value.rstrip("/")
 
 
 class Model:
@@ -103,13 +54,12 @@ class Model:
         """
         await self.close()
         self._key = _read_key(self._settings)
-        self._client = _connect(self._settings, self._key)
         try:
             with translated(self._settings.base_url, self._hide):
-                answer = await self._list_models(self._client)
+                answer = await self._list_models()
         except InfrastructureFault as fault:
-            await self.close()
             raise BadInput(f"{fault}; {_advice(self._settings, fault)}") from None
+        self._client = _connect(self._settings, self._key, self._settings.max_retries)
         models = _model_names(answer.text)
         return {
             "base_url": self._settings.base_url,
@@ -164,12 +114,17 @@ class Model:
                     patience.reschedule(clock() + silence)
         return assembly.completion(self._hide, first_token_seconds, time.monotonic() - sent)
 
-    async def _list_models(self, client: AsyncOpenAI) -> Any:
-        """The HTTP answer to a listing of models, whatever its status but 401 and 403."""
-        async with asyncio.timeout(2 * self._settings.connect_seconds):
+    async def _list_models(self) -> Any:
+        """The HTTP answer to a listing of models, whatever its status but 401 and 403.
+
+        It is asked for once, so that a server that is not there is known at once.
+        """
+        async with (
+            asyncio.timeout(2 * self._settings.connect_seconds),
+            _connect(self._settings, self._key, max_retries=0) as client,
+        ):
             try:
-                listing = client.with_options(max_retries=0).models.with_raw_response.list()
-                return (await listing).http_response
+                return (await client.models.with_raw_response.list()).http_response
             except openai.APIStatusError as error:
                 if error.status_code in (401, 403):
                     raise
@@ -199,16 +154,20 @@ def _read_key(settings: Settings) -> str:
     return key
 
 
-def _connect(settings: Settings, key: str) -> AsyncOpenAI:
+def _connect(settings: Settings, key: str, max_retries: int) -> AsyncOpenAI:
+    # Local servers drop connections that they promised to keep (llama.cpp's does, after every
+    # stream), and a request sent on one is lost. Without TLS a new one costs next to nothing.
+    once = {"Connection": "close"} if settings.base_url.startswith("http:") else {}
     client = AsyncOpenAI(
         # Not empty, or the client would take a key meant for another endpoint from OPENAI_API_KEY.
         api_key=key or "none",
         base_url=settings.base_url,
-        max_retries=settings.max_retries,
+        max_retries=max_retries,
+        default_headers=once,
         timeout=openai.Timeout(None, connect=settings.connect_seconds),
         http_client=DefaultAioHttpClient(event_hooks={"request": [_note_time]}),
     )
-    client.organization = client.project = None
+    client.organization = client.project = None  # or those of OpenAI's own variables are sent
     return client
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
+
+from pydantic_core import from_json
 
 from harness.models import Request
+from harness.models.openai.settings import Settings
 from harness.records import Message, Reply, ToolCall, ToolResult, ToolSchema
-
-if TYPE_CHECKING:
-    from harness.models.openai import Settings
 
 
 def chat_request(settings: Settings, request: Request) -> dict[str, Any]:
@@ -57,5 +58,20 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments},
+        "function": {"name": call.name, "arguments": _arguments(call.arguments)},
     }
+
+
+def _arguments(text: str) -> str:
+    """The raw text of a call's arguments; wrapped into an object where it is none.
+
+    Servers parse what they are sent back for their chat template, and llama.cpp's answers 500
+    to what does not parse: the model's own slip would look like a fault of the server.
+    """
+    if not text.strip():
+        return "{}"
+    try:
+        parsed = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        parsed = None
+    return text if isinstance(parsed, dict) else json.dumps({"malformed": text})

@@ -1,0 +1,63 @@
+"""The keys of a ``[[models]]`` table of kind ``openai``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from harness.errors import BadInput
+from harness.models import ModelSettings
+
+
+class Settings(ModelSettings):
+    """Where the endpoint is, and what it does and does not take.
+
+    ``top_k`` and ``min_p`` of the sampling are not part of this protocol; an endpoint that has
+    them takes them in ``extra_body``.
+    """
+
+    kind: Literal["openai"] = "openai"
+    model: str = Field(description="the model's name at the endpoint")
+    base_url: str = Field(description="what stands before /chat/completions")
+    api_key_env: str | None = Field(
+        default=None, description="environment variable with the key; local servers need none"
+    )
+    connect_seconds: float = Field(default=20.0, gt=0, description="to connect, once")
+    first_token_seconds: float = Field(
+        default=600.0, gt=0, description="silence before the first token; slow prompts are no fault"
+    )
+    stall_seconds: float = Field(default=120.0, gt=0, description="silence after the first token")
+    max_retries: int = Field(
+        default=4, ge=0, description="times a request is repeated that failed before any token came"
+    )
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="what the endpoint calls the budget of tokens"
+    )
+    omit: tuple[Literal["temperature", "top_p", "seed", "tool_choice", "stream_options"], ...] = (
+        Field(default=(), description="parameters the endpoint does not take")
+    )
+    null_content: bool = Field(
+        default=False, description="send null, not '', where a reply had tool calls and no text"
+    )
+    reasoning_key: Literal["reasoning_content", "reasoning"] | None = Field(
+        default=None,
+        description="key under which the endpoint wants its reasoning back with tool calls",
+    )
+    extra_body: dict[str, Any] = Field(default={}, description="sent as it is in every request")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        # BadInput, because a ValueError would be reported together with the value, and the
+        # value is refused for the secrets it may hold.
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput("base_url: not an address; write http://host:port/v1 or https://host/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise BadInput(
+                "base_url: no user, password or query here, since evidence shows the address; "
+                "put the key into an environment variable and its name into api_key_env"
+            )
+        return value.rstrip("/")
