@@ -592,7 +592,13 @@ async def test_an_unset_key_variable_is_named_with_its_model(
 
 @pytest.mark.parametrize(
     "address",
-    [f"https://user:{KEY}@host/v1", f"https://host/v1?key={KEY}", f"ftp://{KEY}", KEY],
+    [
+        f"https://user:{KEY}@host/v1",
+        f"https://host/v1?key={KEY}",
+        f"ftp://{KEY}",
+        KEY,
+        f"http://h:99999/{KEY}",
+    ],
 )
 def test_an_address_that_may_hold_a_secret_is_refused_without_repeating_it(address: str) -> None:
     with pytest.raises(BadInput, match=r"^base_url: ") as caught:

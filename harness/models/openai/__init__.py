@@ -35,6 +35,10 @@ _SHORTEST_SECRET = 8
 
 _MODELS_NOTED = 20
 
+_DROP_CONNECTIONS = {"llama.cpp"}
+"""Servers, as they name themselves, that close a connection after each stream although they
+announce to keep it: a request sent on it would be lost."""
+
 
 class Model:
     """One model behind one endpoint. Nothing is kept from one request to the next."""
@@ -45,6 +49,7 @@ class Model:
         self._settings = settings
         self._key = ""
         self._client: AsyncOpenAI | None = None
+        self._turnstile = asyncio.Lock()
 
     async def open(self) -> dict[str, Any]:
         """Check that the endpoint answers; any answer of HTTP but 401 and 403 will do.
@@ -59,12 +64,18 @@ class Model:
                 answer = await self._list_models()
         except InfrastructureFault as fault:
             raise BadInput(f"{fault}; {_advice(self._settings, fault)}") from None
-        self._client = _connect(self._settings, self._key, self._settings.max_retries)
+        server = answer.headers.get("server", "")
+        self._client = _connect(
+            self._settings,
+            self._key,
+            max_retries=self._settings.max_retries,
+            headers={"Connection": "close"} if server in _DROP_CONNECTIONS else {},
+        )
         models = _model_names(answer.text)
         return {
             "base_url": self._settings.base_url,
             "client": f"openai {openai.__version__}",
-            "server": self._hide(answer.headers.get("server", "")) or None,
+            "server": self._hide(server) or None,
             "models": None if models is None else list(map(self._hide, models[:_MODELS_NOTED])),
             "model_listed": None if models is None else self._settings.model in models,
         }
@@ -92,6 +103,11 @@ class Model:
         assembly = Assembly(request.turn, request.max_tokens)
         clock = asyncio.get_running_loop().time
         first_token_seconds = None
+        async with self._turnstile:
+            # One at a time, with the event loop turning in between: else, where many ask in the
+            # same moment, the first request leaves only after the last one has been made, and
+            # that wait would count as the model's time.
+            await asyncio.sleep(0)
         async with asyncio.timeout(settings.first_token_seconds) as patience:
             # post(), not chat.completions.create(): the latter lets chunks of any shape pass
             # as if they were typed, so that what an endpoint garbles would look like our bug.
@@ -121,7 +137,7 @@ class Model:
         """
         async with (
             asyncio.timeout(2 * self._settings.connect_seconds),
-            _connect(self._settings, self._key, max_retries=0) as client,
+            _connect(self._settings, self._key, max_retries=0, headers={}) as client,
         ):
             try:
                 return (await client.models.with_raw_response.list()).http_response
@@ -154,16 +170,15 @@ def _read_key(settings: Settings) -> str:
     return key
 
 
-def _connect(settings: Settings, key: str, max_retries: int) -> AsyncOpenAI:
-    # Local servers drop connections that they promised to keep (llama.cpp's does, after every
-    # stream), and a request sent on one is lost. Without TLS a new one costs next to nothing.
-    once = {"Connection": "close"} if settings.base_url.startswith("http:") else {}
+def _connect(
+    settings: Settings, key: str, *, max_retries: int, headers: dict[str, str]
+) -> AsyncOpenAI:
     client = AsyncOpenAI(
         # Not empty, or the client would take a key meant for another endpoint from OPENAI_API_KEY.
         api_key=key or "none",
         base_url=settings.base_url,
         max_retries=max_retries,
-        default_headers=once,
+        default_headers=headers,
         timeout=openai.Timeout(None, connect=settings.connect_seconds),
         http_client=DefaultAioHttpClient(event_hooks={"request": [_note_time]}),
     )

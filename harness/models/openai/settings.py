@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
 
 from harness.errors import BadInput
 from harness.models import ModelSettings
+
+_ADDRESS = TypeAdapter(HttpUrl)
 
 
 class Settings(ModelSettings):
@@ -52,10 +53,13 @@ class Settings(ModelSettings):
     def _plain_address(cls, value: str) -> str:
         # BadInput, because a ValueError would be reported together with the value, and the
         # value is refused for the secrets it may hold.
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput("base_url: not an address; write http://host:port/v1 or https://host/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        try:
+            address = _ADDRESS.validate_python(value)
+        except ValidationError:
+            raise BadInput(
+                "base_url: not an address; write http://host:port/v1 or https://host/v1"
+            ) from None
+        if address.username or address.password or address.query or address.fragment:
             raise BadInput(
                 "base_url: no user, password or query here, since evidence shows the address; "
                 "put the key into an environment variable and its name into api_key_env"
