@@ -562,9 +562,16 @@ async def test_an_endpoint_that_is_not_there_is_bad_input_with_what_to_do() -> N
     assert told.endswith("start the server, or mend base_url")
 
 
-async def test_a_host_that_no_name_server_knows_is_bad_input() -> None:
+async def test_a_host_that_no_name_server_knows_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # so that no name server is asked
     told = await refusal_to_open("http://no-such-host.invalid/v1")
     assert told.startswith("http://no-such-host.invalid/v1: no connection: ")
+    assert "Name or service not known" in told
 
 
 async def test_an_endpoint_without_tls_at_an_https_address_is_bad_input() -> None:

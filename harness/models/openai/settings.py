@@ -55,7 +55,8 @@ class Settings(ModelSettings):
         # value is refused for the secrets it may hold.
         try:
             address = _ADDRESS.validate_python(value)
-        except ValidationError:
+            (address.host or "").encode("idna")  # or the resolver would stumble on it later
+        except (ValidationError, UnicodeError):
             raise BadInput(
                 "base_url: not an address; write http://host:port/v1 or https://host/v1"
             ) from None
