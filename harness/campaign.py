@@ -24,6 +24,7 @@ from harness.attempt import Stage, play_attempt
 from harness.config import Campaign, load_campaign
 from harness.errors import BadInput, FairtrialError
 from harness.models import Model, ModelSettings, load_kind
+from harness.prices import price_of
 from harness.records import Event, Fault, ModelRecord, Outcome, OutcomeName, Plan, Record, Started
 from harness.sandbox import Limits
 from harness.sandbox import make as make_sandbox
@@ -311,13 +312,14 @@ async def _opened(work: Work, manifest: Manifest | None) -> AsyncIterator[_Sessi
 
 async def _open_model(model: Model, settings: ModelSettings) -> ModelRecord:
     observed = await model.open()
+    price, source = price_of(settings, datetime.now(UTC))
     return ModelRecord(
         name=settings.name,
         kind=settings.kind,
         settings=settings.model_dump(mode="json", exclude={"name", "kind", "sampling", "price"}),
-        observed=observed,
+        observed=observed | {"price_source": source},
         sampling=settings.sampling,
-        price=settings.price,
+        price=price,
     )
 
 

@@ -4,6 +4,7 @@ that ``fairtrial --help`` answers at once."""
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -80,6 +81,8 @@ def run(campaign: CampaignArgument) -> None:
     folder.prepare()
     console = Console()
     progress = Progress(console)
+    for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked_to_stop, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with logging_to(folder.log), progress.shown():
             standing = asyncio.run(run_campaign(folder, progress))

@@ -1,0 +1,5 @@
+"""``python -m harness`` is ``fairtrial``."""
+
+from harness.cli import main
+
+main()

@@ -1,0 +1,185 @@
+"""A campaign from its file to its evidence, however often it is stopped on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.store import CampaignFolder, LedgerEntry, last_outcome
+from harness.task import BUILT_IN
+from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, evidence, fairtrial
+
+
+def finished_runs(folder: Path) -> int:
+    paths = CampaignFolder(folder).transcript_paths()
+    return sum(last_outcome(path) is not None for path in paths)
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("run", folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def stop_after(folder: Path, runs: int, with_signal: signal.Signals) -> tuple[int, str]:
+    """Start a campaign and send it a signal once so many runs are finished."""
+    with start(folder) as process:
+        while finished_runs(folder) < runs and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(with_signal)
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_a_campaign_runs_from_its_file_to_its_evidence(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign(ORACLE + NOTHING, runs_per_task=2)
+    done = fairtrial("run", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = (folder / "verification" / "runs.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 4 * 2
+    assert sum(",pass," in row for row in rows) == 8
+    assert sum(",wrong_answer," in row for row in rows) == 8
+    assert fairtrial("verify", folder).returncode == 0
+
+
+def test_a_finished_campaign_run_again_does_nothing_and_says_so(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(runs_per_task=1)
+    fairtrial("run", folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*sv") if path.is_file()}
+    again = fairtrial("run", folder)
+    assert again.returncode == 0
+    assert "nothing to run" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert finished_runs(folder) == 4
+
+
+@pytest.mark.parametrize("finished", [0, 3, 11])
+def test_a_killed_campaign_goes_on_and_ends_with_the_same_evidence(
+    make_campaign: MakeCampaign, finished: int
+) -> None:
+    undisturbed = make_campaign(ORACLE + NOTHING, runs_per_task=3)
+    fairtrial("run", undisturbed)
+    expected = evidence(undisturbed)
+    shutil.rmtree(undisturbed / "data")
+    shutil.rmtree(undisturbed / "verification")
+
+    code, _ = stop_after(undisturbed, finished, signal.SIGKILL)
+    kept = finished_runs(undisturbed)
+    assert code == -signal.SIGKILL
+    assert finished <= kept < 24
+    assert fairtrial("run", undisturbed).returncode == 0
+    assert evidence(undisturbed) == expected
+    assert fairtrial("verify", undisturbed).returncode == 0
+
+
+def test_the_order_of_tasks_and_models_does_not_matter(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    suite = tmp_path / "first-steps-v1"
+    shutil.copytree(BUILT_IN / "first-steps-v1", suite)
+    forwards = make_campaign(ORACLE + NOTHING, suite=str(suite), runs_per_task=2)
+    fairtrial("run", forwards)
+    expected = evidence(forwards)
+    shutil.rmtree(forwards)
+
+    text = (suite / "suite.toml").read_text()
+    tasks = sorted(path.parent.name for path in suite.glob("*/task.toml"))
+    order = json.dumps(tasks), json.dumps(tasks[::-1])
+    assert "tasks = " in text
+    head, _, rest = text.partition("tasks = ")
+    (suite / "suite.toml").write_text(f"{head}tasks = {order[1]}{rest[rest.index(']') + 1 :]}")
+    backwards = make_campaign(NOTHING + ORACLE, suite=str(suite), runs_per_task=2)
+    fairtrial("run", backwards)
+    assert evidence(backwards) == expected
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
+def test_a_campaign_asked_to_stop_says_what_is_kept_and_goes_on_later(
+    make_campaign: MakeCampaign, with_signal: signal.Signals
+) -> None:
+    folder = make_campaign(runs_per_task=8)
+    code, errors = stop_after(folder, 4, with_signal)
+    kept = finished_runs(folder)
+    assert code == 130
+    assert "runs are finished and kept" in errors
+    assert "Traceback" not in errors
+    assert 4 <= kept < 32
+    assert fairtrial("run", folder).returncode == 0
+
+
+def test_of_two_at_once_on_one_campaign_the_second_is_refused(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(runs_per_task=10)
+    with start(folder) as first:
+        while finished_runs(folder) < 1:
+            time.sleep(0.01)
+        second = fairtrial("run", folder)
+        first.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (0, 2)
+    assert f"already being run by process {first.pid}" in second.stderr
+
+
+def test_the_ledger_tells_every_attempt_begun_and_ended(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign(runs_per_task=1)
+    fairtrial("run", folder)
+    lines = (folder / "data" / "ledger.jsonl").read_text().splitlines()
+    entries = [LedgerEntry.model_validate_json(line) for line in lines]
+    begun = {entry.run for entry in entries if entry.event == "begun"}
+    ended = {entry.run: entry.outcome for entry in entries if entry.event == "ended"}
+    assert len(entries) == 8
+    assert set(ended) == begun
+    assert set(ended.values()) == {"pass"}
+
+
+def test_a_campaign_that_has_begun_is_not_played_on_under_other_rules(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(runs_per_task=1, seed=1)
+    fairtrial("run", folder)
+    config = folder / "campaign.toml"
+    config.write_text(config.read_text().replace("seed = 1", "seed = 2"))
+    again = fairtrial("run", folder)
+    assert again.returncode == 2
+    assert "'seed' has changed since the campaign began (it was 1)" in again.stderr
+
+
+def test_a_task_that_changed_since_the_campaign_began_is_refused(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    suite = tmp_path / "my-suite-v1"
+    shutil.copytree(BUILT_IN / "first-steps-v1", suite)
+    folder = make_campaign(suite=str(suite), runs_per_task=1)
+    fairtrial("run", folder)
+    instruction = next(suite.glob("task_01*/instruction.md"))
+    instruction.write_text(instruction.read_text() + "Be quick.\n")
+    again = fairtrial("run", folder)
+    assert again.returncode == 2
+    assert "the task has changed since the campaign began" in again.stderr
+
+
+def test_running_without_a_sandbox_is_said_and_recorded(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign(NOTHING, runs_per_task=1, sandbox="none")
+    done = fairtrial("run", folder)
+    assert done.returncode == 0
+    assert "WARNING" in done.stdout
+    assert json.loads((folder / "data" / "manifest.json").read_text())["sandbox"]["kind"] == "none"
+
+
+def test_nothing_of_a_campaign_is_left_in_the_systems_temporary_folder(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    folder = make_campaign(ORACLE + NOTHING, runs_per_task=1)
+    assert fairtrial("run", folder, env={"TMPDIR": str(temporary)}).returncode == 0
+    assert list(temporary.iterdir()) == []
