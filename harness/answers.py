@@ -1,0 +1,68 @@
+"""What a final answer says, for checkers: tolerant of dress, strict about substance.
+
+A model may put its answer in bold, in quotes or in a sentence. It may not hedge: an answer that
+offers several numbers gives none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+
+_NUMBER = re.compile(
+    r"""
+    (?<!\w) (?<!\w[./-]) (?<![0-9][,:])      # not the end of a word, a path, a date, a range
+    (?P<sign>[-+\u2212]?)[$€£¥]?[ ]?
+    (?P<digits>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)? | [0-9]+(?:\.[0-9]+)?)
+    (?![ ]?% | \w | [.,:][0-9] | [./-]\w)    # nor the start of one, nor a share of a hundred
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_LONGEST = 2_000
+_WRAPPERS = ("```", "**", "__", "`", '"', "'", "*")
+_PAIRS = {"\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019", "\u00ab": "\u00bb"}
+
+
+def the_number(answer: str) -> Decimal | None:
+    """The number an answer gives: ``25``, ``25.0``, ``€25.00``, ``**25**``, ``It is 1,025.``
+
+    None where it gives none, several that differ, or is longer than any answer needs to be.
+    Digits that belong to a word, a date, a range or a percentage are no number and spoil the
+    answer: one that can be read in two ways is not read at all.
+    """
+    if len(answer) > _LONGEST or re.search(r"\d", _NUMBER.sub("", answer)):
+        return None
+    values = {_value(match) for match in _NUMBER.finditer(answer)}
+    return values.pop() if len(values) == 1 else None
+
+
+def _value(match: re.Match[str]) -> Decimal:
+    sign = "-" if match["sign"] in ("-", "\u2212") else ""
+    return Decimal(sign + match["digits"].replace(",", ""))
+
+
+def bare(answer: str) -> str:
+    """An answer without blanks, code fence, bold or quotation marks around it, in Unicode's NFC."""
+    text = unicodedata.normalize("NFC", answer).strip()
+    while (inner := _unwrapped(text)) != text:
+        text = inner
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    for mark in _WRAPPERS:
+        if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
+            inner = text[len(mark) : -len(mark)]
+            if mark == "```":
+                inner = re.sub(r"\A[a-z]*\n", "", inner)
+            return inner.strip()
+    if len(text) > 2 and _PAIRS.get(text[0]) == text[-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def shortened(text: str, limit: int = 200) -> str:
+    """Hostile text for a check's detail: one line of printable characters, bounded."""
+    cut = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+    return ascii(cut)[1:-1] if not cut.isprintable() else cut
