@@ -22,14 +22,15 @@ def safe(text: str) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
-def one_line(text: str, limit: int = 200) -> str:
+def one_line(text: str, limit: int | None = None) -> str:
     r"""``text`` made safe on a single line, line feeds and tabs written out as well.
 
-    At most ``limit`` characters: what is longer loses its end and gains an ellipsis.
+    Where there is a limit, what is longer loses its end and gains an ellipsis.
     """
     # Escapes only lengthen a text, so what lies beyond the limit need not be looked at.
-    line = safe(text[: limit + 1]).replace("\n", r"\n").replace("\t", r"\t")
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    beginning = text if limit is None else text[: limit + 1]
+    line = safe(beginning).replace("\n", r"\n").replace("\t", r"\t")
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _visible(character: str) -> str:

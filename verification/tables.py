@@ -1,0 +1,277 @@
+"""Evidence -> the verification CSVs. What each column means, and its unit, is in
+docs/evidence.md.
+
+The same transcripts give the same bytes, in whatever order the runs were played or resumed:
+rows are sorted, floats have six decimals, lines end in a line feed. What is unknown is an empty
+cell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.records import OUTCOMES, Plan, Price
+from harness.terminal import one_line
+from verification.evidence import TIMES, Evidence
+from verification.statistics import wilson
+from verification.totals import NOT_OFFERED, UNKNOWN
+
+ALL_TASKS = "(all)"
+"""In place of a task: the row of all of a model's tasks together."""
+
+OWED = "(owed)"
+"""In place of an outcome: planned runs that have no transcript yet."""
+
+PERCENTILES = (50, 90, 95, 99)
+LONGEST_DETAIL = 200
+COUNTS = ["planned", "runs", "owed", *OUTCOMES]
+TOKENS = ["tokens_input", "tokens_cached", "tokens_output"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV: ``keys`` are the columns that tell its rows apart."""
+
+    name: str
+    keys: tuple[str, ...]
+    frame: pd.DataFrame
+
+    @property
+    def csv(self) -> str:
+        """The bytes of the file, as text."""
+        frame = self.frame.copy()
+        for column in frame.columns:
+            if not pd.api.types.is_numeric_dtype(frame[column]):
+                frame[column] = frame[column].map(_inert, na_action="ignore")
+        return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+
+
+def tables(evidence: Evidence) -> list[Table]:
+    """Every verification CSV."""
+    return [
+        Table("runs.csv", ("run",), runs(evidence)),
+        Table("pass_rate_by_task.csv", ("model", "task"), pass_rates(evidence)),
+        Table(
+            "failure_mode_histogram.csv",
+            ("model", "outcome", "cause", "budget"),
+            failure_modes(evidence),
+        ),
+        Table("latency_distribution.csv", ("model", "task"), latencies(evidence)),
+        Table("tool_calls_by_task.csv", ("model", "task"), tool_calls(evidence)),
+        Table("cost_breakdown.csv", ("model", "role"), costs(evidence)),
+        Table("attempts.csv", ("run", "attempt"), attempts(evidence)),
+        Table("findings.csv", ("run", "line"), findings(evidence)),
+    ]
+
+
+def runs(evidence: Evidence) -> pd.DataFrame:
+    """A row per run: its latest attempt. No clock time, no count of attempts: how often a
+    campaign was interrupted is no property of its runs."""
+    columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest"]
+    columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
+    return evidence.runs[[*columns, *TOKENS, "usd", *TIMES]].astype(dict.fromkeys(TOKENS, "Int64"))
+
+
+def pass_rates(evidence: Evidence) -> pd.DataFrame:
+    """A row per planned model and task, and one per model with task ``(all)`` after them.
+
+    The interval of an ``(all)`` row holds for these same tasks run again, not for others: see
+    ``statistics.wilson``.
+    """
+    plan = _plan(evidence)
+    cells = pd.MultiIndex.from_product([plan.models, plan.tasks], names=["model", "task"])
+    counts = evidence.runs.groupby(["model", "task", "outcome"]).size().unstack(fill_value=0)
+    by_task = counts.reindex(index=cells, columns=list(OUTCOMES), fill_value=0).reset_index()
+    by_task["planned"] = plan.runs_per_task
+    pooled = by_task.groupby("model", as_index=False).sum(numeric_only=True)
+    rates = pd.concat([by_task, pooled.assign(task=ALL_TASKS)], ignore_index=True)
+    # Stable, so that a model's (all) comes after its tasks.
+    return _with_rates(rates.sort_values("model", kind="stable", ignore_index=True))
+
+
+def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
+    planned, passed = counts["planned"], counts["pass"]
+    runs = counts[list(OUTCOMES)].sum(axis="columns")
+    scored = runs - counts["infrastructure_error"]
+    intervals = [wilson(int(k), int(n)) for k, n in zip(passed, scored, strict=True)]
+    rates = counts.assign(
+        runs=runs,
+        owed=planned - runs,
+        # With no run of its own, a model has no score yet: what is unknown is never 0.
+        raw_rate=passed.where(scored > 0) / planned,
+        effective_rate=passed / scored.where(scored > 0),
+        coverage=scored / planned,
+        raw_low=passed / planned,
+        raw_high=(passed + planned - scored) / planned,
+        effective_low=[UNKNOWN if one is None else one.low for one in intervals],
+        effective_high=[UNKNOWN if one is None else one.high for one in intervals],
+    )
+    columns = ["model", "task", *COUNTS, "raw_rate", "effective_rate", "coverage"]
+    return rates[[*columns, "raw_low", "raw_high", "effective_low", "effective_high"]]
+
+
+def failure_modes(evidence: Evidence) -> pd.DataFrame:
+    """Rows per model: each outcome, split by cause and budget where it has one, and ``(owed)``.
+
+    An outcome that did not occur has a row with 0 runs; shares are of the planned runs.
+    """
+    plan = _plan(evidence)
+    planned = len(plan.tasks) * plan.runs_per_task
+    modes = evidence.runs[["model", "outcome", "cause", "budget"]].fillna("")
+    counts = Counter(modes.itertuples(index=False, name=None))
+    for model in plan.models:
+        counts[model, OWED, "", ""] = planned - int((modes["model"] == model).sum())
+    rows = []
+    for model in plan.models:
+        for outcome in (*OUTCOMES, OWED):
+            seen = sorted(mode for mode in counts if mode[:2] == (model, outcome))
+            for mode in seen or [(model, outcome, "", "")]:
+                rows.append((*mode, counts[mode], counts[mode] / planned))
+    return pd.DataFrame(rows, columns=["model", "outcome", "cause", "budget", "runs", "share"])
+
+
+def latencies(evidence: Evidence) -> pd.DataFrame:
+    """A row per planned model and task: seconds of the whole run and of the model alone."""
+    columns = ["model", "task", "runs", "infrastructure_runs"]
+    for clock in ("run", "model"):
+        spread = ("mean", *(f"p{percent}" for percent in PERCENTILES), "min", "max")
+        columns += [f"{clock}_n", *(f"{clock}_seconds_{name}" for name in spread)]
+    rows = [
+        {
+            **cell,
+            **_spread("run", scored["seconds"]),
+            **_spread("model", scored["model_seconds"]),
+            "tokens_per_second": _tokens_per_second(scored),
+        }
+        for cell, scored in _by_task(evidence)
+    ]
+    return pd.DataFrame(rows, columns=[*columns, "tokens_per_second"])
+
+
+def _spread(clock: str, seconds: pd.Series[float]) -> dict[str, float]:
+    """Mean, percentiles and extremes of the values that are known. A percentile between two
+    values is interpolated linearly (Hyndman and Fan's type 7, what numpy does by default)."""
+    known = seconds.dropna()
+    return {
+        f"{clock}_n": len(known),
+        f"{clock}_seconds_mean": known.mean(),
+        **{f"{clock}_seconds_p{p}": float(known.quantile(p / 100)) for p in PERCENTILES},
+        f"{clock}_seconds_min": known.min(),
+        f"{clock}_seconds_max": known.max(),
+    }
+
+
+def _tokens_per_second(runs: pd.DataFrame) -> float:
+    """All tokens over all seconds, of the runs of which both are known."""
+    known = runs[runs["tokens_output"].notna() & (runs["model_seconds"] > 0)]
+    seconds = known["model_seconds"].sum()
+    return known["tokens_output"].sum() / seconds if seconds else UNKNOWN
+
+
+def tool_calls(evidence: Evidence) -> pd.DataFrame:
+    """A row per planned model and task: calls per run, in all and by tool.
+
+    Tools that the task does not offer have an empty cell; calls of tools that were not offered
+    are counted together, since a model may make up any name.
+    """
+    tools = sorted({tool for offered in evidence.tools.values() for tool in offered})
+    columns = ["model", "task", "runs", "infrastructure_runs", "mean", "min", "max"]
+    rows = []
+    for cell, scored in _by_task(evidence):
+        counts = scored["tool_calls"]
+        row = {**cell, "mean": counts.mean(), "min": counts.min(), "max": counts.max()}
+        for tool in (*evidence.tools.get(str(cell["task"]), ()), NOT_OFFERED):
+            row[f"mean_{tool}"] = pd.Series([calls[tool] for calls in scored["calls"]]).mean()
+        rows.append(row)
+    columns += [f"mean_{tool}" for tool in (*tools, NOT_OFFERED)]
+    return pd.DataFrame(rows, columns=columns).astype({"min": "Int64", "max": "Int64"})
+
+
+def costs(evidence: Evidence) -> pd.DataFrame:
+    """A row per model: what all of its attempts used up, those that were played again too."""
+    rows = []
+    for model in _plan(evidence).models:
+        attempts = evidence.attempts[evidence.attempts["model"] == model]
+        row: dict[str, object] = {"model": model, "role": "agent"}
+        if not (attempts["kind"] == "scripted").any():
+            row |= _cost(attempts, evidence.prices.get(model))
+        rows.append(row)
+    counts = ["attempts", "replies", "replies_without_usage", *TOKENS]
+    prices = ["price_input", "price_cached", "price_output"]
+    columns = ["model", "role", *counts, *prices, "usd", "wall_seconds"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(counts, "Int64"))
+
+
+def _cost(attempts: pd.DataFrame, price: Price | None) -> dict[str, object]:
+    replied = attempts[attempts["turns"] > 0]
+    return {
+        "attempts": len(attempts),
+        "replies": attempts["turns"].sum(),
+        "replies_without_usage": attempts["replies_without_usage"].sum(),
+        **{name: _total(replied[name]) for name in (*TOKENS, "usd")},
+        "price_input": price and price.input,
+        "price_cached": price and price.cached,
+        "price_output": price and price.output,
+        # An attempt that was cut off did not live to say how long it took.
+        "wall_seconds": attempts["seconds"].sum(min_count=1),
+    }
+
+
+def _total(values: pd.Series[float]) -> float:
+    """The sum; unknown where a part of it is, or where there is none."""
+    return values.sum(skipna=False) if len(values) else UNKNOWN
+
+
+def attempts(evidence: Evidence) -> pd.DataFrame:
+    """A row per attempt, with its cause. The only CSV that tells of interruptions and dates."""
+    columns = ["model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause"]
+    columns += ["budget", "fault", "seconds", "started_at", "ended_at", "transcript"]
+    frame = evidence.attempts.assign(
+        transcript="data/transcripts/" + evidence.attempts["transcript"].astype(str),
+        fault=_bounded(evidence.attempts["fault"]),
+    )
+    return frame[columns]
+
+
+def findings(evidence: Evidence) -> pd.DataFrame:
+    """A row per signal of a run's latest attempt. The only CSV with words of a model's."""
+    found = evidence.findings
+    turns = found["turn"].astype(str)
+    return found.assign(
+        citation="data/transcripts/" + found["run"].astype(str) + ".jsonl#turn=" + turns,
+        detail=_bounded(found["detail"]),
+    )
+
+
+def _by_task(evidence: Evidence) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """For each planned model and task: the first cells of its row, and the model's own runs."""
+    plan = _plan(evidence)
+    groups = dict(iter(evidence.runs.groupby(["model", "task"])))
+    for model in plan.models:
+        for task in plan.tasks:
+            runs = groups.get((model, task), evidence.runs.iloc[:0])
+            scored = runs[runs["outcome"] != "infrastructure_error"]
+            infrastructure = len(runs) - len(scored)
+            cell = {"model": model, "task": task, "runs": len(scored)}
+            yield {**cell, "infrastructure_runs": infrastructure}, scored
+
+
+def _plan(evidence: Evidence) -> Plan:
+    """The plan; before the first run, one that owes nothing."""
+    return evidence.plan or Plan(
+        campaign="", suite="", models=(), tasks=(), runs_per_task=0, seed=0
+    )
+
+
+def _bounded(texts: pd.Series[str]) -> pd.Series[str]:
+    return texts.map(lambda text: one_line(text, LONGEST_DETAIL), na_action="ignore")
+
+
+def _inert(text: object) -> str:
+    """A cell that no spreadsheet takes for a formula and no terminal for a command."""
+    line = one_line(str(text))
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line

@@ -1,0 +1,186 @@
+"""One transcript -> one row of totals, and its findings. Nothing else of it is kept in memory."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.records import Event, Fault, Outcome, Price, Reply, Signal, Started, ToolResult
+from harness.store import read_transcript
+
+UNKNOWN = math.nan
+"""Whatever is added to it stays unknown, so that a sum with a gap is never taken for a sum."""
+
+NOT_OFFERED = "not_offered"
+"""Stands for every tool that was not offered: a model may call one by any name it likes."""
+
+
+@dataclass
+class Finding:
+    """A signal in its place. ``line`` counts the transcript's lines from 1."""
+
+    model: str
+    task: str
+    repetition: int
+    run: str
+    line: int
+    turn: int
+    name: str
+    detail: str
+
+
+@dataclass
+class Attempt:
+    """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown.
+
+    Until its ``outcome`` line is seen, an attempt counts as interrupted.
+    """
+
+    model: str
+    kind: str
+    task: str
+    repetition: int
+    run: str
+    attempt: int
+    transcript: str
+    seed: int
+    task_digest: str
+    started_at: str
+    ended_at: str | None = None
+    outcome: str = "infrastructure_error"
+    cause: str | None = "interrupted"
+    budget: str | None = None
+    signals: str | None = None
+    fault: str | None = None
+    turns: int = 0
+    tool_calls: int = 0
+    tool_errors: int = 0
+    replies_without_usage: int = 0
+    tokens_input: float = 0.0
+    tokens_cached: float = 0.0
+    tokens_output: float = 0.0
+    usd: float = UNKNOWN
+    seconds: float = UNKNOWN
+    model_seconds: float = 0.0
+    tool_seconds: float = 0.0
+    first_token_seconds: float = UNKNOWN
+    calls: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What is kept of a transcript."""
+
+    started: Started
+    attempt: Attempt
+    findings: list[Finding]
+
+
+def read_totals(path: Path) -> Totals | None:
+    """Add up one transcript; None where not even its first line is whole.
+
+    Raises BadInput, naming file and line, for a bad record.
+    """
+    events = read_transcript(path)
+    started = next(events, None)
+    if started is None:
+        return None
+    if not isinstance(started, Started):
+        raise BadInput(f"{path}:1: a transcript begins with its 'started' event")
+    totals = Totals(started, _begin(path, started), [])
+    _add_up(totals, events)
+    _close(totals.attempt, started.model.price)
+    return totals
+
+
+def _begin(path: Path, started: Started) -> Attempt:
+    return Attempt(
+        model=started.model.name,
+        kind=started.model.kind,
+        task=started.task,
+        repetition=started.repetition,
+        run=started.run,
+        attempt=started.attempt,
+        transcript=path.name,
+        seed=started.seed,
+        task_digest=started.task_digest,
+        started_at=started.started_at.isoformat(),
+    )
+
+
+def _add_up(totals: Totals, events: Iterator[Event]) -> None:
+    attempt, offered = totals.attempt, {tool.name for tool in totals.started.tools}
+    for line, event in enumerate(events, start=2):
+        match event:
+            case Reply():
+                _add_reply(attempt, event, offered)
+            case ToolResult():
+                attempt.tool_errors += not event.ok
+                attempt.tool_seconds += event.seconds
+            case Signal():
+                totals.findings.append(_finding(attempt, line, event))
+            case Fault():
+                attempt.fault = event.detail
+            case Outcome():
+                _conclude(attempt, event)
+
+
+def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
+    if reply.turn == 1:
+        attempt.first_token_seconds = _known(reply.first_token_seconds)
+    attempt.turns += 1
+    attempt.tool_calls += len(reply.tool_calls)
+    attempt.calls.update(c.name if c.name in offered else NOT_OFFERED for c in reply.tool_calls)
+    usage = reply.usage
+    attempt.replies_without_usage += usage.input is None or usage.output is None
+    attempt.tokens_input += _known(usage.input)
+    attempt.tokens_cached += _known(usage.cached)
+    attempt.tokens_output += _known(usage.output)
+    attempt.model_seconds += _known(reply.model_seconds)
+
+
+def _finding(attempt: Attempt, line: int, signal: Signal) -> Finding:
+    return Finding(
+        model=attempt.model,
+        task=attempt.task,
+        repetition=attempt.repetition,
+        run=attempt.run,
+        line=line,
+        turn=signal.turn,
+        name=signal.name,
+        detail=signal.detail,
+    )
+
+
+def _conclude(attempt: Attempt, outcome: Outcome) -> None:
+    attempt.outcome = outcome.outcome
+    attempt.cause = outcome.cause
+    attempt.budget = outcome.budget
+    attempt.signals = " ".join(outcome.signals) or None
+    attempt.seconds = outcome.seconds
+    attempt.ended_at = outcome.ended_at.isoformat()
+
+
+def _close(attempt: Attempt, price: Price | None) -> None:
+    """Give the attempt its cost; where no reply came, nothing is known of tokens and time."""
+    if attempt.turns == 0:
+        attempt.tokens_input = attempt.tokens_cached = attempt.tokens_output = UNKNOWN
+        attempt.model_seconds = UNKNOWN
+    if price is None:
+        return
+    # Where cached tokens have no price of their own, they cost what others do, and it does not
+    # matter how many they were.
+    fresh, cached = attempt.tokens_input, 0.0
+    cached_price = price.input if price.cached is None else price.cached
+    if cached_price != price.input:
+        fresh, cached = fresh - attempt.tokens_cached, attempt.tokens_cached
+    spent = fresh * price.input + cached * cached_price + attempt.tokens_output * price.output
+    attempt.usd = spent / 1_000_000
+
+
+def _known(value: float | None) -> float:
+    return UNKNOWN if value is None else value
