@@ -1,0 +1,110 @@
+"""A campaign's result as a table in the terminal: every rate with its coverage and interval."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.box import HORIZONTALS
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.store import CampaignFolder
+from harness.terminal import one_line
+from verification.evidence import read
+from verification.tables import ALL_TASKS, pass_rates
+
+HEADINGS = {
+    "pass": "pass",
+    "wrong_answer": "wrong\nansw.",
+    "gave_up": "gave\nup",
+    "infrastructure_error": "infra\nerror",
+    "owed": "owed",
+}
+COLOURS = {
+    "pass": "green",
+    "wrong_answer": "red",
+    "gave_up": "yellow",
+    "infrastructure_error": "magenta",
+    "owed": "",
+}
+RATES = ("raw", "effec-\ntive", "cover-\nage", "95%\ninterval")
+NOTE = """\
+raw: passes of all planned runs. effective: passes of the model's own runs, those that no \
+infrastructure spoiled; the 95% interval (Wilson) is the effective rate's, if these same tasks \
+were run again. coverage: the model's own runs of all planned ones."""
+DASH = "\N{EN DASH}"
+WIDE = 100
+"""Columns of a terminal from which on there is room to spare."""
+
+
+def print_summary(folder: CampaignFolder, console: Console) -> None:
+    """Print a table per model of a campaign; raises BadInput for unreadable transcripts."""
+    rates = pass_rates(read(folder))
+    if rates.empty:
+        console.print("No run has begun: there is nothing to show yet.")
+        return
+    for model, rows in rates.groupby("model"):
+        console.print()
+        console.print(_table(str(model), rows, wide=console.width >= WIDE))
+        console.print(_bounds(rows.iloc[-1]))
+    console.print()
+    console.print(Text(NOTE, "dim"))
+
+
+def percent(rate: float) -> str:
+    """A rate in whole percent; 0% and 100% only where it is exactly that, a dash where unknown."""
+    if pd.isna(rate):
+        return DASH
+    if 0 < rate < 0.01:
+        return "<1%"
+    if 0.99 < rate < 1:
+        return ">99%"
+    return f"{rate:.0%}"
+
+
+def _table(model: str, rows: pd.DataFrame, *, wide: bool) -> Table:
+    counts = [name for name in HEADINGS if name != "owed" or rows["owed"].any()]
+    table = Table(
+        title=Text(one_line(model), "bold"),
+        title_justify="left",
+        box=HORIZONTALS,
+        padding=(0, 2 if wide else 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    table.add_column("task", overflow="ellipsis", vertical="bottom")
+    for heading in (*(HEADINGS[name] for name in counts), *RATES):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, row in rows.iterrows():
+        together = row["task"] == ALL_TASKS
+        if together:
+            table.add_section()
+        table.add_row(*_cells(row, counts), style="bold" if together else "")
+    return table
+
+
+def _cells(row: pd.Series, counts: list[str]) -> list[Text]:
+    rates = [percent(row[name]) for name in ("raw_rate", "effective_rate", "coverage")]
+    interval = _span(row["effective_low"], row["effective_high"])
+    return [
+        Text(one_line(row["task"])),
+        *(Text(str(row[name]), COLOURS[name] if row[name] else "dim") for name in counts),
+        *map(Text, (*rates, interval)),
+    ]
+
+
+def _bounds(row: pd.Series) -> Text:
+    unscored = row["infrastructure_error"] + row["owed"]
+    if not unscored:
+        return Text("Every planned run was the model's own.", "dim")
+    spoiled = "1 run that was" if unscored == 1 else f"{unscored} runs that were"
+    return Text(
+        f"raw is between {percent(row['raw_low'])} and {percent(row['raw_high'])}: had the "
+        f"{spoiled} owed or infrastructure's failed, or passed."
+    )
+
+
+def _span(low: float, high: float) -> str:
+    if pd.isna(low):
+        return DASH
+    return f"{percent(low).removesuffix('%')}{DASH}{percent(high)}"
