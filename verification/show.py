@@ -1,0 +1,204 @@
+"""A transcript as a person wants to read it.
+
+Nothing in it is obeyed, neither escape sequences nor rich's markup, and what comes from outside
+is indented on every line, so that no text can pass for a heading or an outcome.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.text import Text
+
+from harness.records import (
+    Ended,
+    Event,
+    Fault,
+    Graded,
+    Outcome,
+    Prompt,
+    Reply,
+    Signal,
+    Started,
+    ToolCall,
+    ToolResult,
+)
+from harness.store import read_header, read_transcript
+from harness.terminal import one_line, safe
+
+MOST_LINES, LONGEST_LINE = 30, 500
+"""Lines of a text, and characters of a line, that are shown before the middle is left out."""
+
+COLOURS = {
+    "pass": "bold green",
+    "wrong_answer": "bold red",
+    "gave_up": "bold yellow",
+    "infrastructure_error": "bold magenta",
+}
+
+
+def show(path: Path, console: Console, *, full: bool = False) -> None:
+    """Print a transcript; long texts lose their middle unless ``full``.
+
+    Raises BadInput where ``path`` is no transcript or has a bad record.
+    """
+    read_header(path)
+    printer = _Printer(console, full=full)
+    finished = False
+    for event in read_transcript(path):
+        printer.event(event)
+        finished = isinstance(event, Outcome)
+    if not finished:
+        console.print()
+        printer.line("cut short: it has no outcome, and counts as interrupted", "bold magenta")
+
+
+class _Printer:
+    """Prints one event after another."""
+
+    def __init__(self, console: Console, *, full: bool) -> None:
+        self._console = console
+        self._full = full
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._started(event)
+            case Prompt():
+                self._heading(event.role)
+                self._block(event.content)
+            case Reply():
+                self._reply(event)
+            case ToolResult():
+                how = "" if event.ok else ", an error"
+                self.line(f"  <- {event.name}{how} ({event.seconds:.2f} s)", "cyan")
+                self._block(event.content)
+            case Signal():
+                self.line(f"  ! {event.name}: {event.detail}", "yellow")
+            case Ended():
+                why = f"the budget of {event.budget} ran out" if event.budget else "it answered"
+                self._heading(f"ended in turn {event.turn}: {why}")
+            case Fault():
+                self._heading(f"fault: {event.cause}")
+                self._block(event.detail)
+            case Graded():
+                self._graded(event)
+            case Outcome():
+                self._outcome(event)
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line of ours, with words of others in it at most."""
+        self._console.print(Text(one_line(text), style, overflow="fold"))
+
+    def _heading(self, text: str) -> None:
+        self._console.print()
+        self._console.print(Rule(Text(one_line(text), "bold"), align="left", style="dim"))
+
+    def _block(self, text: str, style: str = "", indent: int = 5) -> None:
+        """A text from outside, indented."""
+        body = safe(text).rstrip("\n")
+        shown = Text(body if self._full else shorten(body), style, overflow="fold")
+        self._console.print(Padding(shown, (0, 0, 0, indent)))
+
+    def _started(self, started: Started) -> None:
+        model, sampling, budgets = started.model, started.model.sampling, started.budgets
+        self.line(
+            f"{model.name}, {started.task}, repetition {started.repetition}"
+            f" of {started.plan.runs_per_task}, attempt {started.attempt}",
+            "bold",
+        )
+        limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
+        facts = {
+            "run": started.run,
+            "campaign": f"{started.plan.campaign}, suite {started.plan.suite}",
+            "model": f"{model.kind}, temperature {sampling.temperature:g}, top_p "
+            f"{sampling.top_p:g}, seed {started.seed}",
+            "budgets": f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}",
+            "tools": ", ".join(tool.name for tool in started.tools) or "none",
+            "sandbox": str(started.sandbox.get("kind", "unknown")),
+            "started": f"{started.started_at:%Y-%m-%d %H:%M:%S %Z}",
+        }
+        for name, fact in facts.items():
+            self.line(f"  {name:<9} {fact}")
+
+    def _reply(self, reply: Reply) -> None:
+        self._heading(f"turn {reply.turn}{_spent(reply)}")
+        if reply.reasoning:
+            self._block(reply.reasoning, "dim italic", indent=2)
+        if reply.text:
+            self._block(reply.text, indent=2)
+        if reply.raw is not None:
+            self.line("  as it came:", "yellow")
+            self._block(reply.raw)
+        for call in reply.tool_calls:
+            self.line(f"  -> {call.name}", "bold cyan")
+            self._block(_arguments(call))
+
+    def _graded(self, graded: Graded) -> None:
+        self._heading(f"the checker {'accepts' if graded.passed else 'rejects'}")
+        for check in graded.checks:
+            mark, style = ("✓", "green") if check.passed else ("✗", "bold red")
+            self.line(f"  {mark} {check.name}", style)
+            if check.detail:
+                self._block(check.detail)
+
+    def _outcome(self, outcome: Outcome) -> None:
+        self._console.print()
+        why = outcome.cause or outcome.budget
+        signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
+        self.line(
+            f"{outcome.outcome}{f' ({why})' if why else ''} after {outcome.seconds:.1f} s{signals}",
+            COLOURS[outcome.outcome],
+        )
+
+
+def shorten(text: str) -> str:
+    """``text`` without its middle, where it has too many lines or a line too many characters."""
+    lines = text.split("\n")
+    left_out = len(lines) - MOST_LINES
+    if left_out > 0:
+        head, tail = lines[: MOST_LINES * 2 // 3], lines[-MOST_LINES // 3 :]
+        lines = [*head, f"[... {left_out} lines left out; --full shows them ...]", *tail]
+    return "\n".join(map(_shorten_line, lines))
+
+
+def _shorten_line(line: str) -> str:
+    left_out = len(line) - LONGEST_LINE
+    if left_out <= 0:
+        return line
+    half = LONGEST_LINE // 2
+    return f"{line[:half]}[... {left_out} characters left out ...]{line[-half:]}"
+
+
+def _spent(reply: Reply) -> str:
+    """What is known of a reply's cost, as the end of a heading."""
+    usage = reply.usage
+    known = [
+        f"{count} tokens {what}"
+        for what, count in (("in", usage.input), ("cached", usage.cached), ("out", usage.output))
+        if count is not None
+    ]
+    if reply.model_seconds is not None:
+        known.append(f"{reply.model_seconds:.1f} s")
+    return f": {', '.join(known)}" if known else ""
+
+
+def _arguments(call: ToolCall) -> str:
+    """A call's arguments a line each, long texts as they are; else the raw text."""
+    try:
+        arguments = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        return f"(no JSON object) {call.arguments}"
+    return "\n".join(f"{name}: {_value(value)}" for name, value in arguments.items())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value if "\n" not in value else "\n" + "\n".join(f"  {x}" for x in value.split("\n"))
+    return json.dumps(value, ensure_ascii=False)
