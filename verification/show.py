@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
@@ -32,6 +31,9 @@ from harness.terminal import one_line, safe
 
 MOST_LINES, LONGEST_LINE = 30, 500
 """Lines of a text, and characters of a line, that are shown before the middle is left out."""
+
+BLOCK = 5
+"""Columns by which texts from outside are indented; lines of ours begin before that."""
 
 COLOURS = {
     "pass": "bold green",
@@ -91,18 +93,24 @@ class _Printer:
                 self._outcome(event)
 
     def line(self, text: str, style: str = "") -> None:
-        """One line of ours, with words of others in it at most."""
-        self._console.print(Text(one_line(text), style, overflow="fold"))
+        """One line of ours, which may hold a word from outside; its continuation is indented."""
+        words = one_line(text.strip())
+        self._print(Text(words, style), len(text) - len(text.lstrip()))
 
     def _heading(self, text: str) -> None:
         self._console.print()
         self._console.print(Rule(Text(one_line(text), "bold"), align="left", style="dim"))
 
-    def _block(self, text: str, style: str = "", indent: int = 5) -> None:
-        """A text from outside, indented."""
+    def _block(self, text: str, style: str = "") -> None:
+        """A text from outside, deeper than any line of ours."""
         body = safe(text).rstrip("\n")
-        shown = Text(body if self._full else shorten(body), style, overflow="fold")
-        self._console.print(Padding(shown, (0, 0, 0, indent)))
+        self._print(Text(body if self._full else shorten(body), style), BLOCK)
+
+    def _print(self, text: Text, indent: int) -> None:
+        width = max(20, self._console.width - BLOCK)
+        for number, row in enumerate(text.wrap(self._console, width, overflow="fold")):
+            margin = " " * (BLOCK if number else indent)
+            self._console.print(Text(margin).append_text(row), soft_wrap=True)
 
     def _started(self, started: Started) -> None:
         model, sampling, budgets = started.model, started.model.sampling, started.budgets
@@ -127,13 +135,11 @@ class _Printer:
 
     def _reply(self, reply: Reply) -> None:
         self._heading(f"turn {reply.turn}{_spent(reply)}")
-        if reply.reasoning:
-            self._block(reply.reasoning, "dim italic", indent=2)
-        if reply.text:
-            self._block(reply.text, indent=2)
-        if reply.raw is not None:
-            self.line("  as it came:", "yellow")
-            self._block(reply.raw)
+        parts = (("thinks", reply.reasoning), ("says", reply.text), ("as it came", reply.raw))
+        for name, text in parts:
+            if text:
+                self.line(f"  {name}:", "bold cyan")
+                self._block(text, "dim" if name == "thinks" else "")
         for call in reply.tool_calls:
             self.line(f"  -> {call.name}", "bold cyan")
             self._block(_arguments(call))
@@ -195,10 +201,12 @@ def _arguments(call: ToolCall) -> str:
         arguments = None
     if not isinstance(arguments, dict):
         return f"(no JSON object) {call.arguments}"
-    return "\n".join(f"{name}: {_value(value)}" for name, value in arguments.items())
+    return "\n".join(f"{name}:{_value(value)}" for name, value in arguments.items())
 
 
 def _value(value: object) -> str:
-    if isinstance(value, str):
-        return value if "\n" not in value else "\n" + "\n".join(f"  {x}" for x in value.split("\n"))
-    return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return f" {json.dumps(value, ensure_ascii=False)}"
+    if "\n" not in value:
+        return f" {value}"
+    return "".join(f"\n  {line}" for line in value.split("\n"))
