@@ -1,0 +1,55 @@
+"""The city and its net sales, worked out again from the script that built the database."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from harness.answers import shortened, the_number
+from harness.records import Check, Verdict
+from harness.task import FinishedRun
+
+NET_SALES = """
+    WITH sales AS (  -- each receipt once, however often the tills sent it
+        SELECT DISTINCT receipt, kiosk_id, customer_id, sold_at, cents FROM sales_feed
+    ),
+    taken_back AS (  -- a refund without an amount is one of the whole sale
+        SELECT receipt, sum(coalesce(refunds.cents, sales.cents)) AS cents
+        FROM refunds JOIN sales USING (receipt)
+        GROUP BY receipt
+    )
+    SELECT kiosks.city, sum(sales.cents - coalesce(taken_back.cents, 0)) AS net
+    FROM sales
+    JOIN kiosks ON kiosks.id = sales.kiosk_id
+    LEFT JOIN customers ON customers.id = sales.customer_id
+    LEFT JOIN taken_back USING (receipt)
+    WHERE coalesce(customers.is_test, 0) = 0  -- unknown, or no customer: a real sale
+      AND strftime('%Y-%m', sold_at, utc_offset_minutes || ' minutes') = '2025-03'
+    GROUP BY kiosks.id
+    ORDER BY net DESC
+"""
+
+
+def check(run: FinishedRun) -> Verdict:
+    """Accept the city alone of all six, with its net sales and no other number."""
+    ranking = _net_sales(run.task.folder / "database.sql")
+    city, cents = ranking[0]
+    said = shortened(run.answer)
+    named = [each for each, _ in ranking if re.search(rf"\b{each}\b", run.answer, re.IGNORECASE)]
+    return Verdict(
+        checks=(
+            Check(name="city", passed=named == [city], detail=f"expected {city}, got: {said}"),
+            Check(
+                name="net_sales",
+                passed=the_number(run.answer) == cents,
+                detail=f"expected {cents}, got: {said}",
+            ),
+        )
+    )
+
+
+def _net_sales(script: Path) -> list[tuple[str, int]]:
+    """Every city with its net sales of the month, the highest first."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(script.read_text(encoding="utf-8"))
+        return database.execute(NET_SALES).fetchall()
