@@ -200,7 +200,7 @@ def _arguments(call: ToolCall) -> str:
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
-        return f"(no JSON object) {call.arguments}"
+        return f"(no JSON object)\n{call.arguments}"
     return "\n".join(f"{name}:{_value(value)}" for name, value in arguments.items())
 
 
