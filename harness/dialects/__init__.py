@@ -3,8 +3,8 @@
 A dialect ``x`` is the module ``harness.dialects.x`` with:
 
     VERSION                          an integer, raised when its output changes
-    render(conversation, tools)      -> list[Segment]: the whole prompt, up to and including
-                                        whatever opens the model's next reply
+    render(conversation, tools)      -> list[Segment]: the whole prompt, a segment a message,
+                                        then what opens the model's next reply, if anything
     parse(text, turn)                -> Parsed: a reply's text taken apart; never raises
     STOPS                            texts that end a reply (not part of it)
     grammar(tools)                   -> a GBNF grammar that every reply must fit, or None
@@ -25,12 +25,27 @@ from harness.records import Message, ToolCall, ToolSchema
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A piece of prompt. Only in ``markup`` do delimiters such as ``<|im_end|>`` mean anything;
+class Piece:
+    """Text of a prompt. Only in ``markup`` do delimiters such as ``<|im_end|>`` mean anything;
     everywhere else they are the plain characters that somebody wrote."""
 
     text: str
     markup: bool
+
+
+Segment = tuple[Piece, ...]
+"""What one message adds to a prompt. A message that stays renders to the same segment in every
+later turn, so that an engine may keep whole segments and nothing smaller."""
+
+
+def markup(text: str) -> Piece:
+    """A piece that the dialect itself wrote."""
+    return Piece(text, markup=True)
+
+
+def plain(text: str) -> Piece:
+    """A piece that a person, a model or a tool wrote."""
+    return Piece(text, markup=False)
 
 
 @dataclass(frozen=True)
@@ -58,8 +73,8 @@ class Dialect(Protocol):
 
 
 def names() -> list[str]:
-    """The names of all dialects, by looking at this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The names of all dialects, by looking at this folder; a leading underscore hides a helper."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def load(name: str, where: str) -> Dialect:

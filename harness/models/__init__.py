@@ -77,8 +77,8 @@ class Model(Protocol):
 
 
 def kinds() -> list[str]:
-    """The names of all kinds, by looking at this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The names of all kinds, by looking at this folder; a leading underscore hides a helper."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def load_kind(kind: str, where: str) -> ModuleType:

@@ -1,0 +1,148 @@
+"""A plain transcript with examples before it and a grammar over it, for models too small for a
+chat template with tools.
+
+    Question: Read the file sky.txt. What colour is named?
+    Call: fs_read {"path": "sky.txt"}
+    Result: blue
+    Answer: blue
+
+The grammar admits exactly one call or one answer a reply. A model so bound can spell no call
+wrong, so what is measured is whether it chooses the right one and reads its result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from harness.dialects import Parsed, Segment, plain
+from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
+
+VERSION = 1
+STOPS = ("\n",)
+
+_CALL = re.compile(r"Call: (\w+) (\{.*\})\s*\Z", re.DOTALL)
+_ANSWER = "Answer: "
+
+_EXAMPLES = {
+    "fs_read": """\
+Question: Read the file total.txt. How many chairs are there? Answer with the number alone.
+Call: fs_read {"path": "total.txt"}
+Result: chairs: 48
+tables: 3
+lamps: 150
+Answer: 48
+
+Question: Read the file sky.txt. What colour is the sky? Answer with the colour alone.
+Call: fs_read {"path": "sky.txt"}
+Result: grass: green
+sky: blue
+Answer: blue
+
+Question: Read the file box.txt. It names another file. Read that file too. What is in it?
+Call: fs_read {"path": "box.txt"}
+Result: Look into shelf.txt
+Call: fs_read {"path": "shelf.txt"}
+Result: 7 cups
+Answer: 7
+""",
+    "shell": """\
+Question: Run the command wc -c note.txt. How many bytes does the file have?
+Call: shell {"command": "wc -c note.txt"}
+Result: exit code 0
+310 note.txt
+Answer: 310
+
+Question: Run the command ls. What file is there?
+Call: shell {"command": "ls"}
+Result: exit code 0
+plan.md
+Answer: plan.md
+""",
+    "sql": """\
+Question: The database has a table named trees. How many rows are in the table trees?
+Call: sql {"query": "SELECT count(*) FROM trees"}
+Result: count(*)
+96
+Answer: 96
+
+Question: The database has a table named cars. What is the highest price in the table cars?
+Call: sql {"query": "SELECT max(price) FROM cars"}
+Result: max(price)
+21500
+Answer: 21500
+""",
+}
+"""What the tools of this project look like in use. A tool that has no example is still described
+and can still be called."""
+
+_JSON_VALUES = r"""
+string ::= "\"" char{1,200} "\""
+char ::= [^"\\\x00-\x1f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})
+integer ::= "-"? [0-9]{1,9}
+"""
+
+
+def render(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Segment]:
+    """The prompt: the system's message, the tools and examples, then the transcript so far."""
+    return [(plain(_text(message, tools)),) for message in conversation]
+
+
+def parse(text: str, turn: int) -> Parsed:
+    """The one call or the one answer of a reply; anything else is text as it stands."""
+    if call := _CALL.match(text):
+        name, arguments = call.groups()
+        return Parsed("", (ToolCall(id=f"call_{turn}_1", name=name, arguments=arguments),))
+    if text.startswith("Call:"):
+        return Parsed(text, malformed="'Call:' without a tool's name and an object")
+    return Parsed(text.removeprefix(_ANSWER).strip())
+
+
+def grammar(tools: Sequence[ToolSchema]) -> str:
+    """GBNF for one line: an answer, or a call of one of ``tools`` with its name first."""
+    calls = [f"call{number}" for number in range(len(tools))]
+    lines = [
+        f"root ::= ({' | '.join(['answer', *calls])}) " + r'"\n"',
+        f'answer ::= "{_ANSWER}" ' + r"[^ \n] [^\n]{0,200}",
+    ]
+    for rule, tool in zip(calls, tools, strict=True):
+        lines.append(f'{rule} ::= "Call: {tool.name} {{" {_members(tool.parameters)} "}}"')
+    return "\n".join(lines) + _JSON_VALUES
+
+
+def _text(message: Message, tools: Sequence[ToolSchema]) -> str:
+    match message:
+        case Prompt(role="system"):
+            examples = [_EXAMPLES[tool.name] for tool in tools if tool.name in _EXAMPLES]
+            return "\n".join([message.content + "\n", *examples]) + "\n"
+        case Prompt():
+            return f"Question: {message.content}\n"
+        case Reply():
+            calls = [f"Call: {call.name} {call.arguments}\n" for call in message.tool_calls]
+            return "".join(calls) or f"{_ANSWER}{message.text}\n"
+        case ToolResult():
+            return f"Result: {message.content.strip()}\n"
+
+
+def _members(parameters: dict[str, Any]) -> str:
+    """The members of a call's arguments: those required first, the others may lack."""
+    required = parameters.get("required", [])
+    properties = parameters.get("properties", {})
+    rules: list[str] = []
+    for name in sorted(properties, key=lambda name: name not in required):
+        comma = ", " if rules else ""
+        member = f"{_literal(comma + json.dumps(name) + ': ')} {_kind(properties[name])}"
+        rules.append(member if name in required or not rules else f"({member})?")
+    members = " ".join(rules)
+    return members if required else f"({members})?"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kinds = {schema.get("type"), *(choice.get("type") for choice in schema.get("anyOf", []))}
+    return "integer" if "integer" in kinds else "string"
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text)

