@@ -96,10 +96,10 @@ def run(campaign: CampaignArgument) -> None:
 def status(campaign: CampaignArgument) -> None:
     """Say how a campaign stands: what is done, what is owed. Runs nothing, writes nothing."""
     from rich.console import Console
-    from verification.summary import print_summary
 
     from harness.campaign import survey
     from harness.store import CampaignFolder
+    from verification.summary import print_summary
 
     folder = CampaignFolder.find(campaign)
     work = survey(folder)
@@ -251,9 +251,9 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
     """Derive the evidence, show it, and leave with the code that says how the campaign stands."""
     from rich.console import Console
     from verification.histogram import draw
-    from verification.summary import print_summary
 
     from verification import verify as evidence
+    from verification.summary import print_summary
 
     console = Console()
     if not standing.began:
