@@ -1,4 +1,4 @@
-"""The number of apples that count.txt gives, and no other number."""
+"""The one number in count.txt."""
 
 from harness.answers import shortened, the_number
 from harness.records import Check, Verdict
@@ -6,11 +6,11 @@ from harness.task import FinishedRun
 
 
 def check(run: FinishedRun) -> Verdict:
-    """Accept the one number after ``apples:`` in the file as it was shipped."""
-    counts = dict(line.split(": ") for line in run.pristine("count.txt").splitlines())
+    """Accept the number in the file as it was shipped, and no other."""
+    expected = the_number(run.pristine("count.txt"))
     answer = Check(
         name="answer",
-        passed=the_number(run.answer) == int(counts["apples"]),
-        detail=f"expected {counts['apples']}, got: {shortened(run.answer)}",
+        passed=expected is not None and the_number(run.answer) == expected,
+        detail=f"expected {expected}, got: {shortened(run.answer)}",
     )
     return Verdict(checks=(answer,))
