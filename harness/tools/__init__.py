@@ -30,5 +30,5 @@ class Bench:
 
 
 def tool_names() -> list[str]:
-    """The names of all tools, by looking at this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The names of all tools, by looking at this folder; a leading underscore hides a helper."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
