@@ -63,6 +63,7 @@ def _unwrapped(text: str) -> str:
 
 
 def shortened(text: str, limit: int = 200) -> str:
-    """Hostile text for a check's detail: one line of printable characters, bounded."""
-    cut = text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
-    return ascii(cut)[1:-1] if not cut.isprintable() else cut
+    """Hostile text for a check's detail: its first ``limit`` characters, on one line, with
+    escapes for what a terminal might obey."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:limit])
+    return shown if len(text) <= limit else f"{shown}... ({len(text)} characters)"

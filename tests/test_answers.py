@@ -134,4 +134,4 @@ def test_what_is_no_wrapping_stays(answer: str) -> None:
 def test_hostile_text_becomes_one_short_printable_line() -> None:
     assert shortened("a\x1b[2J\nb") == "a\\x1b[2J\\nb"
     assert shortened("x" * 5000) == "x" * 200 + "... (5000 characters)"
-    assert shortened("茶碗") == "茶碗"
+    assert shortened("茶碗\n\u202e茶") == "茶碗\\n\\u202e茶"
