@@ -307,7 +307,7 @@ def test_a_copy_of_a_transcript_is_refused_by_name(tmp_path: Path) -> None:
 def test_two_transcripts_of_the_same_attempt_are_refused(tmp_path: Path) -> None:
     path = play(tmp_path, plan_of(), "pass")
     shutil.copy(path, path.with_name(f"{path.stem}.attempt-1.jsonl"))
-    with pytest.raises(BadInput, match="the same run as another"):
+    with pytest.raises(BadInput, match="holds the same run as"):
         verify.verify(CampaignFolder(tmp_path))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from harness.errors import BadInput
 from harness.records import Plan, Price, Started
 from harness.store import CampaignFolder
-from verification.totals import UNKNOWN, Attempt, Finding, Totals, read_totals
+from verification.totals import UNKNOWN, Attempt, Finding, read_totals
 
 TIMES = ["seconds", "model_seconds", "tool_seconds", "first_token_seconds"]
 """Columns of seconds. A script's say nothing of any model, so a scripted run has none."""
@@ -56,21 +57,49 @@ def read(folder: CampaignFolder) -> Evidence:
     Raises BadInput, naming the file, for a transcript that holds a bad record, is not named for
     the run it holds, or belongs to another plan than the others.
     """
-    plan: Plan | None = None
-    places: dict[Place, list[Totals]] = {}
+    gathered = _Gathered()
     for path in folder.transcript_paths():
         totals = read_totals(path)
-        if totals is None:
-            continue
-        started = totals.started
-        plan = plan or _in_order(started.plan)
-        _refuse_strays(path, started, plan)
-        tries = places.setdefault((started.model.name, started.task, started.repetition), [])
-        for other in (known.started for known in tries):
-            if other.run != started.run or other.attempt == started.attempt:
-                raise BadInput(f"{path}: holds the same run as another transcript; move one away")
-        tries.append(totals)
-    return _gather(plan, list(places.values()))
+        if totals is not None:
+            gathered.add(path, *totals)
+    return gathered.evidence()
+
+
+class _Gathered:
+    """What has been read so far. No header is kept: 100,000 of them would fill the memory."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._tries: dict[Place, list[Attempt]] = {}
+        self._findings: dict[str, list[Finding]] = {}
+        self._prices: dict[str, set[Price | None]] = {}
+        self._tools: dict[str, tuple[str, ...]] = {}
+
+    def add(self, path: Path, started: Started, attempt: Attempt, findings: list[Finding]) -> None:
+        """Take one transcript in; raises BadInput for one that does not belong."""
+        self._plan = self._plan or _in_order(started.plan)
+        _refuse_strays(path, started, self._plan)
+        tries = self._tries.setdefault((attempt.model, attempt.task, attempt.repetition), [])
+        for other in tries:
+            if other.run != attempt.run or other.attempt == attempt.attempt:
+                raise BadInput(f"{path}: holds the same run as {other.transcript}; move one away")
+        tries.append(attempt)
+        self._findings[path.name] = findings
+        self._prices.setdefault(attempt.model, set()).add(started.model.price)
+        self._tools[attempt.task] = tuple(tool.name for tool in started.tools)
+
+    def evidence(self) -> Evidence:
+        every = [attempt for tries in self._tries.values() for attempt in tries]
+        last = {max(tries, key=lambda a: a.attempt).transcript for tries in self._tries.values()}
+        findings = [one for name in last for one in self._findings[name]]
+        attempts = _frame(Attempt, every, ["model", "task", "repetition", "attempt"])
+        return Evidence(
+            plan=self._plan,
+            attempts=attempts.assign(latest=attempts["transcript"].isin(last)),
+            findings=_frame(Finding, findings, ["model", "task", "repetition", "line"]),
+            prices={m: next(iter(p)) if len(p) == 1 else None for m, p in self._prices.items()},
+            tools=self._tools,
+        )
 
 
 def _in_order(plan: Plan) -> Plan:
@@ -99,34 +128,7 @@ def _refuse_strays(path: Path, started: Started, plan: Plan) -> None:
         )
 
 
-def _gather(plan: Plan | None, runs: list[list[Totals]]) -> Evidence:
-    """One evidence of what was added up; each run's tries are in the order of their names."""
-    every = [totals for tries in runs for totals in tries]
-    last = [max(tries, key=lambda totals: totals.started.attempt) for tries in runs]
-    attempts = _frame(
-        Attempt, (t.attempt for t in every), ["model", "task", "repetition", "attempt"]
-    )
-    latest = {totals.attempt.transcript for totals in last}
-    prices: dict[str, set[Price | None]] = {}
-    for totals in every:
-        prices.setdefault(totals.attempt.model, set()).add(totals.started.model.price)
-    return Evidence(
-        plan=plan,
-        attempts=attempts.assign(latest=attempts["transcript"].isin(latest)),
-        findings=_frame(
-            Finding,
-            (finding for totals in last for finding in totals.findings),
-            ["model", "task", "repetition", "line"],
-        ),
-        prices={model: one.pop() if len(one) == 1 else None for model, one in prices.items()},
-        tools={
-            totals.started.task: tuple(tool.name for tool in totals.started.tools)
-            for totals in every
-        },
-    )
-
-
 def _frame(row: type, rows: Iterable[object], order: list[str]) -> pd.DataFrame:
     columns = [field.name for field in fields(row)]
-    frame = pd.DataFrame([vars(one) for one in rows], columns=columns)
+    frame = pd.DataFrame.from_records(list(map(attrgetter(*columns), rows)), columns=columns)
     return frame.sort_values(order, ignore_index=True)

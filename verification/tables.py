@@ -185,7 +185,9 @@ def tool_calls(evidence: Evidence) -> pd.DataFrame:
         counts = scored["tool_calls"]
         row = {**cell, "mean": counts.mean(), "min": counts.min(), "max": counts.max()}
         for tool in (*evidence.tools.get(str(cell["task"]), ()), NOT_OFFERED):
-            row[f"mean_{tool}"] = pd.Series([calls[tool] for calls in scored["calls"]]).mean()
+            row[f"mean_{tool}"] = pd.Series(
+                [calls.get(tool, 0) for calls in scored["calls"]]
+            ).mean()
         rows.append(row)
     columns += [f"mean_{tool}" for tool in (*tools, NOT_OFFERED)]
     return pd.DataFrame(rows, columns=columns).astype({"min": "Int64", "max": "Int64"})

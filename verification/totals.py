@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ NOT_OFFERED = "not_offered"
 """Stands for every tool that was not offered: a model may call one by any name it likes."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Finding:
     """A signal in its place. ``line`` counts the transcript's lines from 1."""
 
@@ -33,7 +32,7 @@ class Finding:
     detail: str
 
 
-@dataclass
+@dataclass(slots=True)
 class Attempt:
     """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown.
 
@@ -68,22 +67,14 @@ class Attempt:
     model_seconds: float = 0.0
     tool_seconds: float = 0.0
     first_token_seconds: float = UNKNOWN
-    calls: Counter[str] = field(default_factory=Counter)
+    calls: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Totals:
-    """What is kept of a transcript."""
+def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
+    """The header of a transcript, its totals and its findings.
 
-    started: Started
-    attempt: Attempt
-    findings: list[Finding]
-
-
-def read_totals(path: Path) -> Totals | None:
-    """Add up one transcript; None where not even its first line is whole.
-
-    Raises BadInput, naming file and line, for a bad record.
+    None where not even its first line is whole. Raises BadInput, naming file and line, for a
+    bad record.
     """
     events = read_transcript(path)
     started = next(events, None)
@@ -91,10 +82,10 @@ def read_totals(path: Path) -> Totals | None:
         return None
     if not isinstance(started, Started):
         raise BadInput(f"{path}:1: a transcript begins with its 'started' event")
-    totals = Totals(started, _begin(path, started), [])
-    _add_up(totals, events)
-    _close(totals.attempt, started.model.price)
-    return totals
+    attempt = _begin(path, started)
+    findings = _add_up(attempt, {tool.name for tool in started.tools}, events)
+    _close(attempt, started.model.price)
+    return started, attempt, findings
 
 
 def _begin(path: Path, started: Started) -> Attempt:
@@ -112,8 +103,8 @@ def _begin(path: Path, started: Started) -> Attempt:
     )
 
 
-def _add_up(totals: Totals, events: Iterator[Event]) -> None:
-    attempt, offered = totals.attempt, {tool.name for tool in totals.started.tools}
+def _add_up(attempt: Attempt, offered: set[str], events: Iterator[Event]) -> list[Finding]:
+    findings = []
     for line, event in enumerate(events, start=2):
         match event:
             case Reply():
@@ -122,11 +113,12 @@ def _add_up(totals: Totals, events: Iterator[Event]) -> None:
                 attempt.tool_errors += not event.ok
                 attempt.tool_seconds += event.seconds
             case Signal():
-                totals.findings.append(_finding(attempt, line, event))
+                findings.append(_finding(attempt, line, event))
             case Fault():
                 attempt.fault = event.detail
             case Outcome():
                 _conclude(attempt, event)
+    return findings
 
 
 def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
@@ -134,7 +126,9 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
         attempt.first_token_seconds = _known(reply.first_token_seconds)
     attempt.turns += 1
     attempt.tool_calls += len(reply.tool_calls)
-    attempt.calls.update(c.name if c.name in offered else NOT_OFFERED for c in reply.tool_calls)
+    for call in reply.tool_calls:
+        name = call.name if call.name in offered else NOT_OFFERED
+        attempt.calls[name] = attempt.calls.get(name, 0) + 1
     usage = reply.usage
     attempt.replies_without_usage += usage.input is None or usage.output is None
     attempt.tokens_input += _known(usage.input)
