@@ -37,6 +37,10 @@ class WorkspaceError(Exception):
     """The file cannot be read; the text says why in words a model can act on."""
 
 
+class TooManyEntries(WorkspaceError):
+    """The folder holds more than the caller is ready to look at."""
+
+
 def read_file(root: Path, relative: str, offset: int = 0, length: int | None = None) -> bytes:
     """Bytes ``offset`` to ``offset + length`` of a regular file inside ``root``.
 
@@ -70,7 +74,9 @@ def list_files(root: Path) -> list[str]:
     """
     found = []
     with closing(Walk(root)) as walk:
-        for entry in walk:
+        for entry, walked_through in walk:
+            if walked_through:
+                continue
             path = "/".join((*walk.trail, entry.name))
             if len(path) > _LONGEST_PATH:
                 raise WorkspaceError(f"folders are nested too deep to be listed: {path[:80]}...")
@@ -86,17 +92,19 @@ def copy_regular_files(root: Path, target: Path) -> None:
     left = COPY_LIMIT
     with closing(Walk(root)) as walk:
         try:
-            for entry in walk:
+            for entry, _ in walk:
                 left -= _copy(walk, entry, target, left)
         except WorkspaceError:
             return
 
 
 class Walk:
-    """Iterates over every entry below ``root`` that is no folder, or none that can be entered.
+    """Iterates over every entry below ``root``, with whether it was a folder and walked through.
 
-    At any depth it holds one open folder, ``here``; ``trail`` names it. Raises WorkspaceError
-    past ``limit`` entries, and where folders are moved about meanwhile. Close it after use.
+    A folder comes after what is in it, and does not count as walked through where it cannot be
+    opened. At any depth one folder is open: ``here``, which holds the entry; ``trail`` names it.
+    Raises TooManyEntries past ``limit``, and WorkspaceError where folders are moved about
+    meanwhile. Close it after use.
     """
 
     def __init__(self, root: Path, limit: int = LIST_LIMIT) -> None:
@@ -109,36 +117,39 @@ class Walk:
         """Let go of the open folder."""
         os.close(self.here)
 
-    def __iter__(self) -> Iterator[os.DirEntry[str]]:
-        ahead: list[list[os.DirEntry[str]]] = []
-        folders: list[os.DirEntry[str]] | None = None
+    def __iter__(self) -> Iterator[tuple[os.DirEntry[str], bool]]:
+        folders: list[os.DirEntry[str]] = []
+        yield from self._look(folders)
+        ahead = [folders]
         while True:
-            if folders is None:
-                folders = []
-                for entry in self._entries():
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry)
-                    else:
-                        yield entry
-            if folders:
-                entry = folders.pop()
-                if self._enter(entry.name):
-                    ahead.append(folders)
-                    folders = None
-                else:
-                    yield entry
-            elif ahead:
+            folders = ahead[-1]
+            if folders and self._enter(folders[-1].name):
+                inner: list[os.DirEntry[str]] = []
+                yield from self._look(inner)
+                ahead.append(inner)
+            elif folders:
+                yield folders.pop(), False
+            elif self.trail:
                 self._leave()
-                folders = ahead.pop()
+                ahead.pop()
+                yield ahead[-1].pop(), True
             else:
                 return
+
+    def _look(self, folders: list[os.DirEntry[str]]) -> Iterator[tuple[os.DirEntry[str], bool]]:
+        """The entries here that are no folders; those are put into ``folders``."""
+        for entry in self._entries():
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry)
+            else:
+                yield entry, False
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         with os.scandir(self.here) as entries:
             for entry in entries:
                 self._left -= 1
                 if self._left < 0:
-                    raise WorkspaceError("more entries than can be listed")
+                    raise TooManyEntries("the workspace holds too many files and folders")
                 yield entry
 
     def _enter(self, name: str) -> bool:

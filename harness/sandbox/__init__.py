@@ -22,14 +22,24 @@ WORKSPACE = "/workspace"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one command may take. Time in seconds, the rest in bytes or counts."""
+    """What one command may take. Time in seconds, the rest in bytes or counts.
+
+    ``output_bytes`` bounds stdout and stderr each, ``memory_bytes`` all processes together, and
+    ``disk_bytes`` and ``files`` the whole workspace, whichever command filled it.
+    """
 
     seconds: float = 30.0
-    output_bytes: int = 64 * 1024
+    output_bytes: int = 1 << 20
     memory_bytes: int = 1 << 30
     processes: int = 128
     disk_bytes: int = 256 << 20
     files: int = 20_000
+
+
+DEFAULT_LIMITS = Limits()
+
+LONGEST_ARGUMENT = 131_071
+"""Bytes that one word of a command line may have; the kernel starts nothing with a longer one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class Sandbox(Protocol):
         workspace: Path,
         *,
         stdin: bytes = b"",
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         read_only: Mapping[str, Path] | None = None,
     ) -> CommandResult:
         """Run ``argv`` with the workspace at ``WORKSPACE``.
@@ -87,8 +97,8 @@ class Sandbox(Protocol):
 
 
 def kinds() -> list[str]:
-    """The names of all kinds, by looking at this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """The names of all kinds, by looking at this folder; a leading underscore hides a helper."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 
 def make(kind: str) -> Sandbox:

@@ -1,0 +1,82 @@
+"""No sandbox: commands run on this machine, as you, in the workspace's own folder.
+
+Time, output, memory and disk are bounded and the environment is as bare as in a sandbox. All
+else, files, network and processes, is open to what a model writes; a process that leaves its
+session outlives its command. There is no ``/workspace`` either: commands start in the workspace,
+and one that spells that path out does not find it.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SandboxFailed
+from harness.sandbox import DEFAULT_LIMITS, CommandResult, Limits
+from harness.sandbox._inside import ENVIRONMENT
+from harness.sandbox._process import Launch, Process, Runner
+from harness.sandbox._scratch import Scratch, remove
+
+
+class Sandbox:
+    """Plain processes. Only for those who asked for it by name."""
+
+    def __init__(self) -> None:
+        self._runner = Runner(Process.kill)
+        self._scratch: Scratch | None = None
+
+    def open(self) -> dict[str, Any]:
+        """Nothing is proved: nothing holds."""
+        self._scratch = Scratch()
+        return {"kind": "none", "python": platform.python_version()}
+
+    def make_workspace(self) -> Path:
+        """A new empty folder."""
+        return self._opened.make()
+
+    def adopt(self, workspace: Path) -> None:
+        """Make a workspace's files writable, and their dates say nothing."""
+        self._opened.adopt(workspace)
+
+    def remove_workspace(self, workspace: Path) -> None:
+        """Delete a workspace, whatever is in it."""
+        remove(workspace)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        workspace: Path,
+        *,
+        stdin: bytes = b"",
+        limits: Limits = DEFAULT_LIMITS,
+        read_only: Mapping[str, Path] | None = None,
+    ) -> CommandResult:
+        """Run ``argv`` in the workspace. A word of it that is one of ``read_only``'s paths becomes
+        the host's path, which is as near as one can come to a bind. Raises SandboxFailed."""
+        elsewhere = read_only or {}
+        python = Path(sys.base_prefix) / "bin"
+        launch = Launch(
+            argv=[str(elsewhere.get(word, word)) for word in argv],
+            env={
+                **ENVIRONMENT,
+                "HOME": str(workspace),
+                "PATH": f"{python}:{ENVIRONMENT['PATH']}",
+            },
+            cwd=workspace,
+        )
+        return self._runner.run(launch, stdin, limits, workspace)
+
+    def close(self) -> None:
+        """End what still runs, and remove every workspace left."""
+        self._runner.close()
+        if self._scratch is not None:
+            self._scratch.close()
+
+    @property
+    def _opened(self) -> Scratch:
+        if self._scratch is None:
+            raise SandboxFailed("the sandbox is not open")
+        return self._scratch
