@@ -412,7 +412,8 @@ def test_any_altered_cell_is_named(verified: Path, data: st.DataObject) -> None:
 
     (difference,) = altered(verified, name, alter)
     assert difference.startswith(f"{name}: row ")
-    assert f", column {columns[place[1]]}: 'altered" in difference
+    _, _, values = difference.partition(f", column {columns[place[1]]}: ")
+    assert values[1:].startswith("altered")
     assert difference.isprintable()
 
 
