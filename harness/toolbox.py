@@ -1,7 +1,7 @@
-"""The tools of one task, as a model meets them: schemas to be told of, calls to be answered.
+"""The tools of one attempt: what the model is told of them, and what its calls bring about.
 
-A tool is a typed function (see ``harness.tools``); its schema is made from its signature, its
-annotations and its docstring, and nothing else describes it.
+A model's arguments are raw text until here. Whatever is wrong with a call is an answer to the
+model, never an exception; what the world does wrong passes through.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -20,83 +21,132 @@ from harness.records import Signal, SignalName, ToolCall, ToolResult, ToolSchema
 from harness.tools import Bench, ToolError
 
 
+_MOST = 64 * 1024
+"""Characters of an answer, should a tool not have bounded its own: an error may quote the call."""
+
+_DETAIL = 500
+"""Characters of a signal's detail."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool's function, with its parameters as a model that arguments must fit."""
+
+    act: Callable[..., str]
+    arguments: type[BaseModel]
+    schema: ToolSchema
+
+
+def schemas(names: Sequence[str]) -> tuple[ToolSchema, ...]:
+    """These tools, as a model is told of them, in this order."""
+    return tuple(_load(name).schema for name in names)
+
+
 class Toolbox:
-    """Answers the calls of one attempt. Blocking: callers on an event loop use a thread."""
+    """The tools that a task allows, at work on one bench. Calls block."""
 
     def __init__(self, names: Sequence[str], bench: Bench) -> None:
-        self._names = names
+        self._tools = {name: _load(name) for name in names}
         self._bench = bench
 
     def call(self, turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
-        """Answer one call. What the model did wrong is an answer as well, and notable where the
-        call itself was no call; a SandboxFailed passes through."""
+        """Do what a model asked for. The signal says what was wrong with the call itself.
+
+        Raises SandboxFailed where the sandbox did not do its part.
+        """
         began = time.monotonic()
-        content, ok, notable = self._answer(call)
+        notable: SignalName | None = None
+        ok = False
+        try:
+            content = self._act(call)
+            ok = True
+        except _BadCall as bad:
+            content, notable = f"error: {bad}", bad.signal
+        except ToolError as error:
+            content = f"error: {error}"
         result = ToolResult(
             turn=turn,
             call_id=call.id,
             name=call.name,
-            content=content,
+            content=content[:_MOST],
             ok=ok,
             seconds=round(time.monotonic() - began, 6),
         )
-        signal = Signal(turn=turn, name=notable, detail=content[:200]) if notable else None
-        return result, signal
+        if notable is None:
+            return result, None
+        return result, Signal(turn=turn, name=notable, detail=content[:_DETAIL])
 
-    def _answer(self, call: ToolCall) -> tuple[str, bool, SignalName | None]:
-        if call.name not in self._names:
-            hint = did_you_mean(call.name, self._names)
-            return f"error: no tool {call.name[:80]!r}; {hint}", False, "unknown_tool"
-        function, arguments = _tool(call.name)
+    def _act(self, call: ToolCall) -> str:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            known = ", ".join(self._tools) or "none"
+            raise _BadCall(
+                "unknown_tool", f"there is no tool {call.name!r}; the tools are: {known}"
+            )
         try:
-            passed = arguments.model_validate_json(call.arguments or "{}")
+            arguments = tool.arguments.model_validate_json(call.arguments)
         except ValidationError as error:
-            return f"error: {_reason(error)}", False, "malformed_tool_call"
-        try:
-            return function(self._bench, **dict(passed)), True, None
-        except ToolError as error:
-            return f"error: {error}", False, None
+            wrong = "; ".join(_sentence(tool, dict(detail)) for detail in error.errors())
+            raise _BadCall(
+                "malformed_tool_call", f"bad arguments for {call.name}: {wrong}"
+            ) from None
+        return tool.act(self._bench, **dict(arguments))
+
+
+class _BadCall(Exception):
+    """A call that no tool could answer."""
+
+    def __init__(self, signal: SignalName, detail: str) -> None:
+        super().__init__(detail)
+        self.signal = signal
 
 
 @cache
-def schemas(names: tuple[str, ...]) -> tuple[ToolSchema, ...]:
-    """What a model is told of these tools."""
-    return tuple(
-        ToolSchema(
-            name=name,
-            description=inspect.cleandoc(_tool(name)[0].__doc__ or ""),
-            parameters=_without_titles(_tool(name)[1].model_json_schema()),
-        )
-        for name in names
-    )
-
-
-@cache
-def _tool(name: str) -> tuple[Callable[..., str], type[BaseModel]]:
-    """A tool's function, and the model of its arguments."""
-    function: Callable[..., str] = getattr(importlib.import_module(f"harness.tools.{name}"), name)
+def _load(name: str) -> Tool:
+    function = getattr(importlib.import_module(f"harness.tools.{name}"), name)
     hints = get_type_hints(function, include_extras=True)
-    _, *parameters = inspect.signature(function).parameters.values()
     fields: dict[str, Any] = {
         parameter.name: (
             hints[parameter.name],
             ... if parameter.default is parameter.empty else parameter.default,
         )
-        for parameter in parameters
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
     }
-    return function, create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    description = inspect.getdoc(function) or ""
+    schema = ToolSchema(name=name, description=description, parameters=_parameters(model))
+    return Tool(function, model, schema)
 
 
-def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without pydantic's titles, which only repeat the names."""
-    properties = schema.get("properties", {})
-    for member in (schema, *properties.values()):
-        member.pop("title", None)
-    return schema
+def _parameters(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON Schema of a tool's parameters, without what says nothing to a model."""
+    full = model.model_json_schema()
+    return {
+        "type": "object",
+        "properties": {name: _plain(value) for name, value in full["properties"].items()},
+        "required": full.get("required", []),
+        "additionalProperties": False,
+    }
 
 
-def _reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"]))
-    where = f"argument {key!r}: " if key else "the arguments: "
-    return f"{where}{first['msg'][:300]}"
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """One parameter's schema. That it may be null is no news where it may be left out."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    merged = {**(kinds[0] if kinds else {}), **schema}
+    return {
+        key: value
+        for key, value in merged.items()
+        if key not in ("title", "anyOf") and (key, value) != ("default", None)
+    }
+
+
+def _sentence(tool: Tool, detail: dict[str, Any]) -> str:
+    """What pydantic found, in words for a model."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"no parameter {where!r}; {did_you_mean(where, tool.arguments.model_fields)}"
+    if detail["type"] == "missing":
+        return f"{where!r} is missing"
+    if detail["type"] == "model_type":
+        return "they must be one JSON object"
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -1,4 +1,4 @@
-"""Read bytes of a file in the workspace."""
+"""The tool that reads a file, counted in bytes."""
 
 from __future__ import annotations
 
@@ -9,69 +9,81 @@ from pydantic import Field
 from harness.tools import Bench, ToolError
 from harness.workspace import WorkspaceError, file_size, read_file
 
-LONGEST = 32 * 1024
-"""Bytes of one answer."""
+MOST = 32 * 1024
+"""Bytes that one call shows."""
+
+_LONGEST_CHARACTER = 4
 
 
 def fs_read(
     bench: Bench,
-    path: Annotated[str, Field(description="the file, relative to the workspace")],
-    offset: Annotated[int | None, Field(ge=0, description="first byte to read; default 0")] = None,
-    length: Annotated[int | None, Field(ge=1, description="how many bytes; default all")] = None,
+    path: Annotated[str, Field(description="file inside the workspace, such as notes/a.txt")],
+    offset: Annotated[int | None, Field(description="first byte to read, from 0", ge=0)] = None,
+    length: Annotated[int | None, Field(description="how many bytes to read", ge=1)] = None,
 ) -> str:
-    """Read a text file of the workspace, or a range of its bytes. The text is UTF-8."""
+    """Read a text file (UTF-8) of the workspace. offset and length count bytes, not characters."""
     start = offset or 0
     try:
         size = file_size(bench.workspace, path)
-        data = read_file(bench.workspace, path, start, min(length or LONGEST, LONGEST))
+        if start and start >= size:
+            raise ToolError(f"{path} has {size} bytes, so there is none at offset {start}")
+        end = min(size, start + min(length or MOST, MOST))
+        # With what is around the range, a character that it splits can be told.
+        before = min(start, _LONGEST_CHARACTER - 1)
+        around = end - start + before + _LONGEST_CHARACTER - 1
+        window = read_file(bench.workspace, path, start - before, around)
     except WorkspaceError as error:
         raise ToolError(str(error)) from None
-    if start > size:
-        raise ToolError(f"{path} has {size} bytes; offset {start} is past its end")
-    if len(data) == min(length or size, size - start):
-        return _decoded(data, start, path)
-    data = _whole_characters(data)
-    end = start + len(data)
-    note = f"\n[bytes {start} to {end} of {size}; read on with offset {end}]"
-    return _decoded(data, start, path) + note
+    _refuse_split(path, window, start - before, start, "begins")
+    asked_for_end = length is not None and length <= MOST
+    if asked_for_end:
+        _refuse_split(path, window, start - before, end, "ends")
+    else:
+        end = _boundary(window, start - before, end)
+    text = _decode(path, window[before : end - start + before], start)
+    if asked_for_end or end == size:
+        return text
+    return f"{text}\n[bytes {start} to {end} of {size}; read on with offset {end}]"
 
 
-def _whole_characters(data: bytes) -> bytes:
-    """``data`` without the beginning of a character at its end: the cut was ours."""
-    for back in range(1, min(4, len(data)) + 1):
-        lead = data[-back]
-        if lead & 0xC0 != 0x80:
-            return data[:-back] if _length(lead) > back else data
-    return data
+def _refuse_split(path: str, window: bytes, first: int, at: int, verb: str) -> None:
+    """Raise ToolError where byte ``at`` of the file lies inside a character.
 
-
-def _decoded(data: bytes, start: int, path: str) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ToolError(_split(data, start, path, error)) from None
-
-
-def _split(data: bytes, start: int, path: str, error: UnicodeDecodeError) -> str:
-    """What is wrong with the range, and from where it can be read."""
-    at, lead = error.start, data[error.start]
-    if at == 0 and lead & 0xC0 == 0x80:
-        following = next((n for n, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), None)
-        hint = f"; the next character begins at byte {start + following}" if following else ""
-        return f"byte {start} of {path} is in the middle of a UTF-8 character{hint}"
-    length = _length(lead)
-    if error.end == len(data) and length > len(data) - at:
-        begin = start + at
-        return (
-            f"the range ends in the middle of a UTF-8 character of {path}: the character begins "
-            f"at byte {begin} and has {length} bytes, so end at byte {begin} or {begin + length}"
+    ``window`` is the part of the file from byte ``first``.
+    """
+    begin, size = _character_across(window, at - first)
+    if size:
+        raise ToolError(
+            f"the range {verb} inside a character, at byte {at} of {path}: that character begins "
+            f"at byte {first + begin} and is {size} bytes long, so it ends before byte "
+            f"{first + begin + size}"
         )
-    return f"byte {start + at} of {path} is not UTF-8 (0x{lead:02x})"
 
 
-def _length(lead: int) -> int:
-    """Bytes of the UTF-8 character that a byte begins; 1 where it begins none."""
-    for length, first in ((4, 0xF0), (3, 0xE0), (2, 0xC0)):
-        if lead >= first:
-            return length
-    return 1
+def _boundary(window: bytes, first: int, at: int) -> int:
+    """``at``, or the beginning of the character it would split."""
+    begin, size = _character_across(window, at - first)
+    return first + begin if size else at
+
+
+def _character_across(window: bytes, at: int) -> tuple[int, int]:
+    """Beginning and size of the character that has bytes on both sides of ``at``; else 0, 0."""
+    for begin in range(at - 1, max(-1, at - _LONGEST_CHARACTER), -1):
+        for size in range(at - begin + 1, _LONGEST_CHARACTER + 1):
+            try:
+                character = window[begin : begin + size].decode()
+            except UnicodeDecodeError:
+                continue
+            if len(character) == 1 and begin + size <= len(window):
+                return begin, size
+    return 0, 0
+
+
+def _decode(path: str, part: bytes, start: int) -> str:
+    try:
+        return part.decode()
+    except UnicodeDecodeError as error:
+        at = start + error.start
+        raise ToolError(
+            f"{path} is not UTF-8 text: byte {at} (0x{part[error.start]:02x}) fits no character"
+        ) from None

@@ -1,53 +1,55 @@
-"""Query the task's database."""
+"""The tool that queries the task's database.
+
+SQLite can spend minutes inside one step, where nothing in its own process can stop it: so each
+query has a process of its own, in a fresh sandbox that holds the database read-only.
+"""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
+from importlib.resources import files
 from typing import Annotated
 
 from pydantic import Field
 
-from harness.sandbox import Limits
+from harness.errors import SandboxFailed
 from harness.tools import Bench, ToolError
+from harness.tools.shell import why_stopped
 
-SECONDS = 10.0
 DATABASE = "/database/task.db"
-"""Where the database is inside the sandbox."""
+_SECONDS = 10.0
+_LONGEST_QUERY = 20_000
+_ANSWERED, _REFUSED, _KILLED = 0, 1, 128
 
 
 def sql(
-    bench: Bench, query: Annotated[str, Field(description="one SELECT statement of SQLite")]
+    bench: Bench,
+    query: Annotated[str, Field(description="one SELECT statement in SQLite's dialect")],
 ) -> str:
-    """Query the SQLite database, read-only. Answers with a line of column names and a line a row.
-
-    The tables are in sqlite_schema; PRAGMA table_info(name) describes one.
-    """
+    """Query the task's SQLite database, read-only. List its tables with
+    SELECT name, sql FROM sqlite_schema."""
     if bench.database is None:
         raise ToolError("this task has no database")
-    # Whatever the query makes SQLite do, it does it in a process that can be killed, in a
-    # folder that holds nothing else, on a file nobody can write.
-    empty = bench.sandbox.make_workspace()
-    try:
-        result = bench.sandbox.run(
-            ["python3", "-I", "-S", "-c", _runner(), DATABASE],
-            empty,
-            stdin=json.dumps(query).encode(),
-            limits=Limits(seconds=SECONDS),
-            read_only={DATABASE: bench.database},
-        )
-    finally:
-        bench.sandbox.remove_workspace(empty)
-    if result.stopped is not None:
-        raise ToolError(f"the query was stopped: it took too much {result.stopped}")
-    text = result.stdout.decode("utf-8", "replace")
-    if result.exit_code != 0:
-        reason = text.strip() or result.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise ToolError(reason or f"the database's process ended with {result.exit_code}")
-    return text.rstrip("\n")
-
-
-@cache
-def _runner() -> str:
-    return (Path(__file__).parent / "_sql_runner.py").read_text(encoding="utf-8")
+    if "\0" in query:
+        raise ToolError("a query cannot contain a NUL character")
+    if len(query.encode()) > _LONGEST_QUERY:
+        raise ToolError(f"the query is too long: at most {_LONGEST_QUERY} bytes")
+    limits = replace(bench.limits, seconds=min(_SECONDS, bench.limits.seconds))
+    result = bench.sandbox.run(
+        ["python3", "-I", "-S", "-", DATABASE, query],
+        bench.workspace,
+        stdin=files(__package__).joinpath("_sql_runner.py").read_bytes(),
+        limits=limits,
+        read_only={DATABASE: bench.database},
+    )
+    printed = result.stdout.decode(errors="replace").removesuffix("\n")
+    if result.exit_code == _ANSWERED:
+        return printed
+    if result.exit_code == _REFUSED and printed:
+        raise ToolError(printed)
+    if result.stopped:
+        raise ToolError(f"the query was {why_stopped(result, limits)}")
+    if result.exit_code is not None and result.exit_code > _KILLED:
+        raise ToolError("the query made SQLite crash")
+    said = result.stderr.decode(errors="replace").strip()[-500:]
+    raise SandboxFailed(f"no answer from SQLite (exit code {result.exit_code}): {said}")
