@@ -4,6 +4,7 @@ that ``fairtrial --help`` answers at once."""
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import sys
 from pathlib import Path
@@ -45,6 +46,9 @@ RunArgument = Annotated[
 
 def main() -> None:
     """Run the command line; what a person can mend is one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every character
     try:
         app()
     except FairtrialError as error:
@@ -204,7 +208,7 @@ def doctor(
 
     from harness.doctor import examine
     from harness.store import CampaignFolder
-    from harness.terminal import safe
+    from harness.terminal import one_line
 
     console = Console()
     config = CampaignFolder.find(campaign).config if campaign else None
@@ -216,7 +220,7 @@ def doctor(
             if finding.works
             else (("MISSING", "bold red") if finding.needed else ("absent ", "yellow"))
         )
-        console.print(Text(mark, style), Text(f"{finding.subject}: {safe(finding.detail)}"))
+        console.print(Text(mark, style), Text(f"{finding.subject}: {one_line(finding.detail)}"))
     if sick:
         raise typer.Exit(3)
 

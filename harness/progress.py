@@ -18,7 +18,7 @@ from rich.text import Text
 from harness.campaign import Work
 from harness.records import OUTCOMES, Event, Fault, Outcome, OutcomeName, Reply
 from harness.schedule import Run
-from harness.terminal import safe
+from harness.terminal import one_line
 
 
 class _Pace:
@@ -114,7 +114,7 @@ class Progress:
             self._say(f"sandbox: {', '.join(f'{key} {value}' for key, value in sandbox.items())}")
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(safe(line)), soft_wrap=True)
+        self._console.print(Text(one_line(line)), soft_wrap=True)
 
     def _view(self) -> RenderableType:
         done = self._counts.total()

@@ -62,17 +62,17 @@ plan.md
 Answer: plan.md
 """,
     "sql": """\
-Question: The database has a table named trees. How many rows are in the table trees?
-Call: sql {"query": "SELECT count(*) FROM trees"}
-Result: count(*)
-96
-Answer: 96
-
 Question: The database has a table named cars. What is the highest price in the table cars?
 Call: sql {"query": "SELECT max(price) FROM cars"}
 Result: max(price)
 21500
 Answer: 21500
+
+Question: The database has a table named trees. How many rows are in the table trees?
+Call: sql {"query": "SELECT count(*) FROM trees"}
+Result: count(*)
+96
+Answer: 96
 """,
 }
 """What the tools of this project look like in use. A tool that has no example is still described
