@@ -122,6 +122,7 @@ def show(
 ) -> None:
     """Print a transcript as a person would want to read it."""
     from rich.console import Console
+
     from verification.show import show as show_transcript
 
     show_transcript(_transcript(run), Console(), full=full)
@@ -162,9 +163,9 @@ def verify(
 def histogram(campaign: CampaignArgument) -> None:
     """Draw the failure modes in the terminal, and write them as PNG and SVG."""
     from rich.console import Console
-    from verification.histogram import draw
 
     from harness.store import CampaignFolder
+    from verification.histogram import draw
 
     folder = CampaignFolder.find(campaign)
     folder.prepare()
@@ -254,9 +255,9 @@ def schema(
 def _conclude(folder: CampaignFolder, standing: Standing) -> None:
     """Derive the evidence, show it, and leave with the code that says how the campaign stands."""
     from rich.console import Console
-    from verification.histogram import draw
 
     from verification import verify as evidence
+    from verification.histogram import draw
     from verification.summary import print_summary
 
     console = Console()

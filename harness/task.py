@@ -77,7 +77,8 @@ class Task:
         """Copy the task's pristine workspace into an empty folder."""
         source = self.folder / "workspace"
         if source.is_dir():
-            shutil.copytree(source, workspace, dirs_exist_ok=True)
+            caches = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, workspace, dirs_exist_ok=True, ignore=caches)
 
     def build_database(self, target: Path) -> Path | None:
         """Build the task's SQLite database as ``target``; None where the task has none."""
@@ -167,16 +168,25 @@ class FinishedRun:
         try:
             copy_regular_files(self.workspace, copy)
             for path, text in (put or {}).items():
-                target = copy / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.unlink(missing_ok=True)
-                target.write_text(text, encoding="utf-8")
+                _put(copy, path, text)
             self.sandbox.adopt(copy)
             return self.sandbox.run(
                 argv, copy, stdin=stdin.encode(), limits=Limits(seconds=seconds)
             )
         finally:
             self.sandbox.remove_workspace(copy)
+
+
+def _put(folder: Path, path: str, text: str) -> None:
+    """Write a file, in place of whatever stands at its path or where its folders belong."""
+    target = folder / path
+    if target.is_dir():
+        shutil.rmtree(target)
+    for place in target.relative_to(folder).parents:
+        if (folder / place).is_file():
+            (folder / place).unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
 
 
 def grade(run: FinishedRun) -> Verdict:
