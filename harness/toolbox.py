@@ -20,7 +20,6 @@ from harness.errors import did_you_mean
 from harness.records import Signal, SignalName, ToolCall, ToolResult, ToolSchema
 from harness.tools import Bench, ToolError
 
-
 _MOST = 64 * 1024
 """Characters of an answer, should a tool not have bounded its own: an error may quote the call."""
 

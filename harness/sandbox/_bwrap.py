@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.sandbox._scratch import reachable
+from harness.sandbox._base import reachable
 
 _LEAST = (0, 8)
 """The first version that can forbid further user namespaces."""

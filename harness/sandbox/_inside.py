@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.sandbox._scratch import reachable
+from harness.sandbox._base import reachable
 
 ENVIRONMENT = {
     "HOME": "/tmp/home",

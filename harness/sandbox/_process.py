@@ -69,6 +69,7 @@ class Runner:
             _kill_group(process)
             output.drain(_LAST_WORDS)
             exit_code = process.wait()
+        _reopen(workspace)
         if stopped is None and output.full:
             stopped = "output"
         if stopped is None and disk_above(limits.disk_bytes, limits.files, workspace):
@@ -113,7 +114,7 @@ class Runner:
     def _started(self, launch: Launch, stdin: int) -> Iterator[Process]:
         try:
             process = subprocess.Popen(
-                launch.argv,
+                [word.encode(errors="surrogateescape") for word in launch.argv],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -227,6 +228,14 @@ def memory_file(content: bytes) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
+
+
+def _reopen(workspace: Path) -> None:
+    """A command may close the workspace behind itself, to us and to the next command."""
+    try:
+        workspace.chmod(0o700)
+    except OSError as error:
+        raise SandboxFailed(f"the workspace is gone: {error}") from error
 
 
 def _kill_group(process: Process) -> None:

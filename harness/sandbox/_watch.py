@@ -33,16 +33,17 @@ def disk_above(limit: int, files: int, workspace: Path, pid: int | None = None) 
     descendants hold open, which may be deleted or out of sight.
     """
     taken: dict[int, int] = {}
-    with closing(Walk(workspace, files)) as walk:
-        ours = os.fstat(walk.here)
-        try:
+    ours = workspace.stat()
+    try:
+        with closing(Walk(workspace, files)) as walk:
             for entry, _ in walk:
                 with suppress(OSError):
-                    _count(taken, [entry.stat(follow_symlinks=False)], ours)
-        except TooManyEntries:
-            return True
-        except WorkspaceError:
-            pass  # folders are being moved about: judged by what was seen, until the next look
+                    status = os.stat(entry.name, dir_fd=walk.here, follow_symlinks=False)
+                    _count(taken, [status], ours)
+    except TooManyEntries:
+        return True
+    except WorkspaceError:
+        pass  # closed, or moved about just now: judged by what was seen, until the next look
     for process in _family(pid) if pid is not None else ():
         _count(taken, _open_files(process.pid), ours)
     return sum(taken.values()) > limit

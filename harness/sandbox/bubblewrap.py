@@ -26,11 +26,11 @@ import psutil
 
 from harness.errors import BadInput, SandboxFailed
 from harness.sandbox import DEFAULT_LIMITS, WORKSPACE, CommandResult, Limits
+from harness.sandbox._base import Base
 from harness.sandbox._bwrap import find_bwrap, hint_for
 from harness.sandbox._inside import Inside
 from harness.sandbox._probe import PROBE, flaw
-from harness.sandbox._process import Launch, Process, Runner, memory_file
-from harness.sandbox._scratch import Scratch, remove
+from harness.sandbox._process import Launch, Process, memory_file
 from harness.sandbox._seccomp import export
 
 _UID_OF_ROOTS_COMMANDS = 64_917
@@ -42,38 +42,24 @@ _ADDRESS_SPACES = 4
 _DESCRIPTORS = 256
 
 
-class Sandbox:
+class Sandbox(Base):
     """Commands in bubblewrap. See the module for what that holds."""
 
     def __init__(self) -> None:
-        self._runner = Runner(_kill)
-        self._owner = _UID_OF_ROOTS_COMMANDS if os.geteuid() == 0 else None
-        self._scratch: Scratch | None = None
+        super().__init__(_kill, _UID_OF_ROOTS_COMMANDS if os.geteuid() == 0 else None)
         self._bwrap = Path("bwrap")
         self._options: tuple[str, ...] = ()
         self._program = b""
 
     def open(self) -> dict[str, Any]:
         """Prove by a command that isolation holds. Raises BadInput where it does not."""
-        self._scratch = Scratch(self._owner)
-        self._bwrap, version = find_bwrap(self._scratch.folder, self._owner)
-        inside = Inside(self._scratch.folder, self._owner)
+        self.make_scratch()
+        self._bwrap, version = find_bwrap(self.scratch, self._owner)
+        inside = Inside(self.scratch, self._owner)
         self._options = inside.options()
         self._program = export()
         facts = self._probe(inside.environment)
         return {"kind": "bubblewrap", "bwrap": version, "python": facts["python"]}
-
-    def make_workspace(self) -> Path:
-        """A new empty folder that commands may write."""
-        return self._opened.make()
-
-    def adopt(self, workspace: Path) -> None:
-        """Make a workspace's files writable for commands, and their dates say nothing."""
-        self._opened.adopt(workspace)
-
-    def remove_workspace(self, workspace: Path) -> None:
-        """Delete a workspace, whatever is in it."""
-        remove(workspace)
 
     def run(
         self,
@@ -112,25 +98,13 @@ class Sandbox:
                 raise SandboxFailed(f"bubblewrap could not run a command: {said or 'it died'}")
             return result
 
-    def close(self) -> None:
-        """End what still runs, and remove every workspace left."""
-        self._runner.close()
-        if self._scratch is not None:
-            self._scratch.close()
-
-    @property
-    def _opened(self) -> Scratch:
-        if self._scratch is None:
-            raise SandboxFailed("the sandbox is not open")
-        return self._scratch
-
     def _probe(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """Run a command as any other is run, and look at what it could see."""
-        canary = self._opened.folder / "canary"
+        canary = self.scratch / "canary"
         canary.touch()
         workspace = self.make_workspace()
         try:
-            command = ["python3", "-I", "-", str(canary), str(Path.home())]
+            command = ["python3", "-I", "-", str(canary), __file__]
             result = self.run(command, workspace, stdin=PROBE)
             if result.exit_code != 0:
                 said = result.stderr.decode(errors="replace").strip() or f"{result.stopped}"
@@ -139,7 +113,7 @@ class Sandbox:
         except SandboxFailed as error:
             raise BadInput(f"{error}{hint_for(str(error))}") from error
         finally:
-            remove(workspace)
+            self.remove_workspace(workspace)
         found = flaw(facts, environment)
         if found:
             raise BadInput(f"the sandbox does not hold on this machine: {found}")
@@ -172,7 +146,8 @@ def _limited(limits: Limits) -> list[str]:
         "prlimit",
         f"--nproc={limits.processes}:{limits.processes}",
         f"--as={limits.memory_bytes * _ADDRESS_SPACES}",
-        f"--fsize={limits.disk_bytes}",
+        # One byte more than may be: what is stopped here is seen to be too much.
+        f"--fsize={limits.disk_bytes + 1}",
         f"--nofile={_DESCRIPTORS}",
         "--core=0",
         "--",

@@ -14,36 +14,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import SandboxFailed
 from harness.sandbox import DEFAULT_LIMITS, CommandResult, Limits
+from harness.sandbox._base import Base
 from harness.sandbox._inside import ENVIRONMENT
-from harness.sandbox._process import Launch, Process, Runner
-from harness.sandbox._scratch import Scratch, remove
+from harness.sandbox._process import Launch, Process
 
 
-class Sandbox:
+class Sandbox(Base):
     """Plain processes. Only for those who asked for it by name."""
 
     def __init__(self) -> None:
-        self._runner = Runner(Process.kill)
-        self._scratch: Scratch | None = None
+        super().__init__(Process.kill)
 
     def open(self) -> dict[str, Any]:
         """Nothing is proved: nothing holds."""
-        self._scratch = Scratch()
+        self.make_scratch()
         return {"kind": "none", "python": platform.python_version()}
-
-    def make_workspace(self) -> Path:
-        """A new empty folder."""
-        return self._opened.make()
-
-    def adopt(self, workspace: Path) -> None:
-        """Make a workspace's files writable, and their dates say nothing."""
-        self._opened.adopt(workspace)
-
-    def remove_workspace(self, workspace: Path) -> None:
-        """Delete a workspace, whatever is in it."""
-        remove(workspace)
 
     def run(
         self,
@@ -68,15 +54,3 @@ class Sandbox:
             cwd=workspace,
         )
         return self._runner.run(launch, stdin, limits, workspace)
-
-    def close(self) -> None:
-        """End what still runs, and remove every workspace left."""
-        self._runner.close()
-        if self._scratch is not None:
-            self._scratch.close()
-
-    @property
-    def _opened(self) -> Scratch:
-        if self._scratch is None:
-            raise SandboxFailed("the sandbox is not open")
-        return self._scratch

@@ -1,4 +1,4 @@
-"""The folder that holds a sandbox's workspaces: made, handed over, removed whatever is in it."""
+"""What every kind of sandbox has: a folder of its own, and in it workspaces to hand out."""
 
 from __future__ import annotations
 
@@ -7,33 +7,51 @@ import os
 import stat
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from harness.errors import SandboxFailed
+from harness.sandbox._process import Process, Runner
 from harness.workspace import Walk
 
 _PREFIX = "fairtrial-"
 _LOCK = "lock"
-_LONG_AGO = 1_767_225_600
+_LONG_AGO = (1_767_225_600, 1_767_225_600)
 """The date of every file in a fresh workspace, 2026-01-01: dates tell nothing about a task."""
 
 
-class Scratch:
-    """One folder for as long as a sandbox is open. ``owner`` is the uid and gid that commands
-    run as, where that is not our own."""
+class Base:
+    """The half of a sandbox that all kinds share: workspaces, and an end to whatever runs.
 
-    def __init__(self, owner: int | None = None) -> None:
+    ``owner`` is the uid and gid that commands run as, where that is not our own.
+    """
+
+    def __init__(self, kill: Callable[[Process], None], owner: int | None = None) -> None:
+        self._runner = Runner(kill)
         self._owner = owner
-        place = _place(owner)
-        _sweep(place)
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-        # The owner must come through to its workspaces, and may not look around.
-        self.folder.chmod(0o700 if owner is None else 0o711)
-        self._lock = _lock(self.folder)
+        self._folder: Path | None = None
+        self._lock = -1
 
-    def make(self) -> Path:
-        """A new empty workspace."""
-        workspace = Path(tempfile.mkdtemp(prefix="w-", dir=self.folder))
+    @property
+    def scratch(self) -> Path:
+        """The folder of this sandbox's own files. Raises SandboxFailed before ``open``."""
+        if self._folder is None:
+            raise SandboxFailed("the sandbox is not open")
+        return self._folder
+
+    def make_scratch(self) -> None:
+        """Make the folder, and remove those of processes that were killed before they could."""
+        place = _place(self._owner)
+        _sweep(place)
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        # The owner must come through to its workspaces, and may not look around.
+        self._folder.chmod(0o700 if self._owner is None else 0o711)
+        self._lock = _lock(self._folder)
+
+    def make_workspace(self) -> Path:
+        """A new empty folder that commands may write."""
+        workspace = Path(tempfile.mkdtemp(prefix="w-", dir=self.scratch))
         if self._owner is not None:
             os.chown(workspace, self._owner, self._owner)
         return workspace
@@ -42,26 +60,31 @@ class Scratch:
         """Give a workspace's files to their owner, writable and all of one date."""
         with closing(Walk(workspace)) as walk:
             for entry, _ in walk:
-                self._adopt(entry, walk.here)
-        if self._owner is not None:
-            os.chown(workspace, self._owner, self._owner)
-        os.utime(workspace, (_LONG_AGO, _LONG_AGO))
+                _hand_over(entry, walk.here, self._owner)
+        os.utime(workspace, _LONG_AGO)
 
-    def _adopt(self, entry: os.DirEntry[str], folder: int) -> None:
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if self._owner is not None:
-            os.chown(entry.name, self._owner, self._owner, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISLNK(mode):
-            ours = 0o700 if stat.S_ISDIR(mode) else 0o600
-            os.chmod(entry.name, stat.S_IMODE(mode) | ours, dir_fd=folder)
-        date = (_LONG_AGO, _LONG_AGO)
-        os.utime(entry.name, date, dir_fd=folder, follow_symlinks=False)
+    def remove_workspace(self, workspace: Path) -> None:
+        """Delete a workspace, whatever is in it."""
+        remove(workspace)
 
     def close(self) -> None:
-        """Remove every workspace left. May be called twice."""
-        remove(self.folder)
-        with suppress(OSError):
+        """End what still runs and remove every workspace left. May be called twice."""
+        self._runner.close()
+        if self._folder is not None:
+            remove(self._folder)
             os.close(self._lock)
+            self._folder = None
+
+
+def _hand_over(entry: os.DirEntry[str], folder: int, owner: int | None) -> None:
+    # Not entry.stat(): the walk may have left the descriptor that it would look in.
+    mode = os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_mode
+    if owner is not None:
+        os.chown(entry.name, owner, owner, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISLNK(mode):
+        writable = 0o700 if stat.S_ISDIR(mode) else 0o600
+        os.chmod(entry.name, stat.S_IMODE(mode) | writable, dir_fd=folder)
+    os.utime(entry.name, _LONG_AGO, dir_fd=folder, follow_symlinks=False)
 
 
 def remove(folder: Path) -> None:
@@ -69,9 +92,9 @@ def remove(folder: Path) -> None:
 
     Not by ``shutil.rmtree``, which recurses and needs an open folder for each level.
     """
-    if not _quiet("rm", "-rf", "--", str(folder)):
-        _quiet("chmod", "-R", "u+rwx", "--", str(folder))
-        _quiet("rm", "-rf", "--", str(folder))
+    if not _quiet("/bin/rm", "-rf", "--", str(folder)):
+        _quiet("/bin/chmod", "-R", "u+rwx", "--", str(folder))
+        _quiet("/bin/rm", "-rf", "--", str(folder))
 
 
 def _quiet(*command: str) -> bool:
