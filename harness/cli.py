@@ -256,6 +256,7 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
     """Derive the evidence, show it, and leave with the code that says how the campaign stands."""
     from rich.console import Console
 
+    from harness.config import load_campaign
     from verification import verify as evidence
     from verification.histogram import draw
     from verification.summary import print_summary
@@ -270,6 +271,8 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
         console.print("Its evidence was missing or differed, and is derived again.")
     evidence.write(folder)
     print_summary(folder, console)
+    if note := load_campaign(folder.config).note:
+        console.print(f"\n{note}", style="bold", markup=False, highlight=False)
     plots = draw(folder, console)
     console.print("\nThe evidence, derived from the transcripts:", highlight=False)
     for path in sorted({*folder.verification.glob("*.csv"), *plots}):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -12,18 +14,23 @@ import structlog
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Append everything that is logged inside the block to ``path``, one JSON object a line."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
+    # Unbuffered, so that a disk that is full is met where a line is written, not at the close.
+    with path.open("ab", buffering=0) as file:
         structlog.configure(
             processors=[
                 structlog.contextvars.merge_contextvars,
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(serializer=_json),
             ],
-            logger_factory=structlog.WriteLoggerFactory(file=file),
+            logger_factory=structlog.BytesLoggerFactory(file=file),
         )
         try:
             yield
         finally:
             structlog.reset_defaults()
+
+
+def _json(event: Any, **options: Any) -> bytes:
+    return json.dumps(event, **options).encode()  # ASCII, whatever the event holds

@@ -104,6 +104,8 @@ class Progress:
             f"{plan.campaign}: {plan.suite}, {len(plan.tasks)} tasks x {plan.runs_per_task} runs "
             f"x {len(plan.models)} models = {work.total} runs{done}"
         )
+        if work.campaign.note:
+            self._say(work.campaign.note)
         if sandbox.get("kind") == "none":
             self._console.print(
                 'WARNING: sandbox = "none": models\' commands run on this machine, as you, with '
@@ -111,7 +113,8 @@ class Progress:
                 style="bold red",
             )
         else:
-            self._say(f"sandbox: {', '.join(f'{key} {value}' for key, value in sandbox.items())}")
+            facts = (f"{key} {value}" for key, value in sandbox.items() if key != "kind")
+            self._say(f"sandbox: {sandbox.get('kind')} ({', '.join(facts)})")
 
     def _say(self, line: str) -> None:
         self._console.print(Text(one_line(line)), soft_wrap=True)

@@ -34,7 +34,9 @@ def validate(model: type[M], data: dict[str, Any], where: str) -> M:
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A key that is spelled wrong is missing too, and the misspelling is what to mend.
+    first = min(errors, key=lambda e: e["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":

@@ -43,7 +43,7 @@ def test_every_command_refuses_a_folder_that_is_no_campaign(name: str, tmp_path:
 @pytest.mark.parametrize(
     ("models", "keys", "words"),
     [
-        ("[[models", {}, ["campaign.toml", "not valid TOML", "line"]),
+        ("[[models]]\nname = = 1\n", {}, ["campaign.toml", "not valid TOML", "line 3"]),
         (ORACLE, {"runs_per_tasks": 3}, ["unknown key 'runs_per_tasks'", "'runs_per_task'"]),
         (ORACLE, {"runs_per_task": 0}, ["runs_per_task", "greater than or equal to 1", "got 0"]),
         (ORACLE, {"suite": "first-step-v1"}, ["no suite", "did you mean 'first-steps-v1'?"]),
@@ -56,8 +56,7 @@ def test_every_command_refuses_a_folder_that_is_no_campaign(name: str, tmp_path:
         (ORACLE + "[budgets]\nturn = 3\n", {}, ["'budgets.turn'", "did you mean 'turns'?"]),
         (LOCAL.format(path="/gone/m.gguf"), {}, ["/gone/m.gguf"]),
         (LOCAL.format(path=sys.executable), {}, ["GGUF"]),
-        (ORACLE.replace('"oracle"\n', '"oracle"\n').replace('= "oracle"', '= "/gone.jsonl"', 2),
-         {}, ["models[1]"]),
+        (ORACLE.replace('script = "oracle"', 'script = "/gone.jsonl"'), {}, ["/gone.jsonl"]),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_campaign_is_named(
@@ -126,7 +125,7 @@ def test_a_full_disk_stops_the_campaign_and_loses_no_finished_run(
     mounted = folder / "data"
     mounted.mkdir()
     small = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", mounted],
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mounted],
         capture_output=True,
         check=False,
     )
@@ -147,10 +146,10 @@ def test_the_command_itself_starts_quickly_and_needs_no_model_package() -> None:
     code = (
         "import sys, harness.cli; "
         "heavy = {'pandas', 'openai', 'llama_cpp', 'matplotlib', 'scipy', 'pydantic'}; "
-        "sys.exit(sorted(heavy & sys.modules.keys()))"
+        "sys.exit(sorted(heavy & sys.modules.keys()) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "[]\n"), done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_help_teaches_every_command() -> None:

@@ -15,7 +15,6 @@ from harness.store import CampaignFolder, LedgerEntry, last_outcome
 from harness.task import BUILT_IN
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, evidence, fairtrial
 
-
 ONE_AT_A_TIME = "[infrastructure]\nconcurrency = 1\n"
 """Slow enough for a test to step in between two runs."""
 

@@ -227,8 +227,12 @@ def test_process_1_outlives_an_attack_on_it(sandbox: Sandbox, workspace: Path) -
 def test_a_command_sees_only_the_processes_of_its_own_sandbox(
     sandbox: Sandbox, workspace: Path
 ) -> None:
-    result = sh(sandbox, "cat /proc/[0-9]*/comm | sort -u", workspace)
-    assert result.stdout.split() == [b"bash", b"bwrap", b"cat", b"sort"]
+    names = (
+        "import os; print([open(f'/proc/{p}/comm').read() for p in os.listdir('/proc') "
+        "if p.isdigit()])"
+    )
+    result = sandbox.run(["python3", "-c", names], workspace)
+    assert result.stdout == b"['bwrap\\n', 'python3\\n']\n"
 
 
 def test_the_environment_is_the_same_whatever_the_hosts_is(
@@ -533,6 +537,7 @@ def test_a_killed_harness_takes_its_commands_with_it() -> None:
     while survivors(workspace) and time.monotonic() < until:
         time.sleep(0.02)
     assert survivors(workspace) == set()
+    shutil.rmtree(workspace.parent)
 
 
 def test_many_commands_at_once_do_not_meet(sandbox: Sandbox) -> None:
@@ -639,3 +644,28 @@ def test_a_bubblewrap_too_old_to_hold_is_refused(programs: Path) -> None:
     with pytest.raises(BadInput, match=r"bubblewrap 0\.8 or later.*0\.6\.1"):
         made.open()
     made.close()
+
+
+def test_the_same_attacks_fail_where_an_ordinary_user_runs_the_harness() -> None:
+    python = "/usr/bin/python3"
+    version = subprocess.run([python, "-V"], capture_output=True, text=True, check=False).stdout
+    if os.geteuid() != 0 or not version.startswith(f"Python 3.{sys.version_info.minor}."):
+        pytest.skip("needs root, and a system Python that can load the packages of this one")
+    packages = Path(pytest.__file__).parents[1]
+    environment = {"PYTHONPATH": str(packages), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin"}
+    which = "attack_on_the_host_fails or attack_on_the_sandbox or limit_is_stopped"
+    options = ["-q", "-p", "no:cacheprovider", __file__, "-k", which]
+    done = subprocess.run(
+        [python, "-m", "pytest", *options],
+        env=environment,
+        cwd=Path(__file__).parents[1],
+        user=64_918,
+        group=64_918,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    attacks = len(ON_THE_HOST) + len(REFUSED) + len(STOPPED)
+    assert f"{attacks} passed" in done.stdout
