@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +26,15 @@ from harness.workspace import (
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path) -> Iterator[Path]:
     """A workspace beside a secret."""
     (tmp_path / "secret").write_text("secret")
     root = tmp_path / "workspace"
     (root / "src").mkdir(parents=True)
     (root / "src" / "x.py").write_text("print('é')\n", encoding="utf-8")
-    return root
+    yield root
+    # Deep trees are more than pytest's own cleaning can take.
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +129,10 @@ def renaming(root: Path) -> Iterator[None]:
 
     def swap() -> None:
         while not stop.is_set():
-            os.rename(root / "src", root / "aside")
-            os.rename(root / "evil", root / "src")
-            os.rename(root / "src", root / "evil")
-            os.rename(root / "aside", root / "src")
+            (root / "src").rename(root / "aside")
+            (root / "evil").rename(root / "src")
+            (root / "src").rename(root / "evil")
+            (root / "aside").rename(root / "src")
 
     thread = threading.Thread(target=swap)
     thread.start()
@@ -212,12 +215,16 @@ def test_a_workspace_that_is_gone_is_nobodys_wrong_path(tmp_path: Path) -> None:
         list_files(tmp_path / "gone")
 
 
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_reading_leaves_no_descriptor_open(root: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for path in ("src/x.py", "src/nothing", "src", "../secret"):
         try:
             read_file(root, path)
         except WorkspaceError:
             continue
     list_files(root)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
