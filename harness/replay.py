@@ -98,7 +98,7 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event]) -> Replay:
 
 
 def _task_of(path: Path, started: Started, suite: str | None) -> Task:
-    config = path.resolve().parents[2] / "campaign.toml"
+    config = path.resolve().parent.parent.parent / "campaign.toml"
     if suite is None and config.is_file():
         loaded = load_suite(str(read_toml(config).get("suite")), relative_to=config.parent)
     else:
