@@ -20,6 +20,14 @@ from harness.records import OUTCOMES, Event, Fault, Outcome, OutcomeName, Reply
 from harness.schedule import Run
 from harness.terminal import one_line
 
+HEADINGS: dict[OutcomeName, str] = {
+    "pass": "pass",
+    "wrong_answer": "wrong",
+    "gave_up": "gave up",
+    "infrastructure_error": "infra",
+}
+"""Short enough for a terminal of 80 columns."""
+
 
 class _Pace:
     """What one model has done in this sitting."""
@@ -117,7 +125,7 @@ class Progress:
             self._say(f"sandbox: {sandbox.get('kind')} ({', '.join(facts)})")
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(one_line(line)), soft_wrap=True)
+        self._console.print(Text(one_line(line)), soft_wrap=not self._console.is_terminal)
 
     def _view(self) -> RenderableType:
         done = self._counts.total()
@@ -134,7 +142,7 @@ class Progress:
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("model")
-        for heading in ("done", *OUTCOMES, "tokens/s"):
+        for heading in ("done", *(HEADINGS[name] for name in OUTCOMES), "tokens/s"):
             table.add_column(heading, justify="right")
         for model, pace in self._paces.items():
             counts = [self._counts[model, outcome] for outcome in OUTCOMES]

@@ -10,7 +10,14 @@ from __future__ import annotations
 import errno
 import os
 
-import pyseccomp
+from harness.errors import BadInput
+
+try:
+    import pyseccomp
+except (ImportError, RuntimeError) as error:  # no package (not Linux), or no library below it
+    raise BadInput(
+        f"the sandbox needs Linux and its library libseccomp ({error}): apt install libseccomp2"
+    ) from error
 
 _NOT_PERMITTED = """
     acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init
