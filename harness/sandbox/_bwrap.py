@@ -25,6 +25,7 @@ _HINTS = {
     "container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined",
     "No space left on device": "no user namespace is left: raise sysctl user.max_user_namespaces",
     "execvp prlimit": "the program prlimit is missing: apt install util-linux",
+    "cannot start setpriv": "apt install util-linux",
 }
 
 

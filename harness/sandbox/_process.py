@@ -32,13 +32,12 @@ _CHUNK = 65_536
 
 @dataclass(frozen=True)
 class Launch:
-    """What is started. ``user`` is the uid and gid to start as; None keeps our own."""
+    """What is started, and what it is given."""
 
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
     pass_fds: Sequence[int] = ()
-    user: int | None = None
 
 
 class Runner:
@@ -121,9 +120,6 @@ class Runner:
                 cwd=launch.cwd,
                 env=launch.env,
                 pass_fds=launch.pass_fds,
-                user=launch.user,
-                group=launch.user,
-                extra_groups=None if launch.user is None else [],
                 start_new_session=True,
             )
         except OSError as error:
