@@ -32,12 +32,14 @@ from harness.records import (
     Started,
     ToolCall,
     ToolResult,
+    Verdict,
 )
 from harness.sandbox import Limits, Sandbox
 from harness.schedule import turn_seed
 from harness.task import FinishedRun, Task, grade
 from harness.toolbox import Toolbox
 from harness.tools import Bench
+from harness.variant import Variant
 
 log = structlog.get_logger()
 
@@ -47,13 +49,14 @@ Record = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """What an attempt needs beside its header. ``database`` is built and read-only."""
+    """What an attempt needs beside its header."""
 
     task: Task
+    variant: Variant
     model: Model
     sandbox: Sandbox
-    database: Path | None
     limits: Limits
+    judge: Callable[[FinishedRun], Verdict] = grade
 
 
 async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcome:
@@ -101,9 +104,9 @@ async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcom
 async def _play_and_grade(
     started: Started, stage: Stage, events: Sequence[Event], note: Record
 ) -> None:
-    workspace = await asyncio.to_thread(_lay_out, stage)
+    workspace, database = await asyncio.to_thread(_lay_out, stage)
     try:
-        bench = Bench(workspace, stage.sandbox, stage.limits, stage.database)
+        bench = Bench(workspace, stage.sandbox, stage.limits, database)
         toolbox = Toolbox(stage.task.tools, bench)
 
         async def respond(turn: int, conversation: Sequence[Message]) -> Completion:
@@ -115,24 +118,25 @@ async def _play_and_grade(
                 max_tokens=started.budgets.tokens_per_turn,
                 seed=turn_seed(started.seed, turn),
                 task_folder=stage.task.folder,
+                facts=stage.variant.facts,
             )
             return await stage.model.reply(request)
 
         async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
             return await asyncio.to_thread(toolbox.call, turn, call)
 
-        async for event in play(opening(stage.task), respond, act, started.budgets):
+        async for event in play(opening(stage), respond, act, started.budgets):
             note(event)
         note(await asyncio.to_thread(_grade, stage, workspace, events))
     finally:
-        await asyncio.shield(asyncio.to_thread(stage.sandbox.remove_workspace, workspace))
+        await asyncio.shield(asyncio.to_thread(_clear_away, stage.sandbox, workspace, database))
 
 
-def opening(task: Task) -> tuple[Prompt, ...]:
-    """The messages that every run of a task begins with."""
+def opening(stage: Stage) -> tuple[Prompt, ...]:
+    """The messages that a run begins with."""
     return (
-        Prompt(role="system", content=task.system_prompt),
-        Prompt(role="user", content=task.instruction),
+        Prompt(role="system", content=stage.task.system_prompt),
+        Prompt(role="user", content=stage.variant.instruction),
     )
 
 
@@ -142,18 +146,37 @@ def final_answer(events: Sequence[Event]) -> str:
     return replies[-1].text if replies and not replies[-1].tool_calls else ""
 
 
-def _lay_out(stage: Stage) -> Path:
+def _lay_out(stage: Stage) -> tuple[Path, Path | None]:
+    """A fresh workspace and, in a folder of its own, the task's database where it has one."""
     try:
         workspace = stage.sandbox.make_workspace()
-        stage.task.fill(workspace)
+        stage.variant.fill(workspace)
         stage.sandbox.adopt(workspace)
+        if stage.variant.database is None:
+            return workspace, None
+        database = stage.sandbox.make_workspace() / "task.db"
+        database.write_bytes(stage.variant.database)
+        database.chmod(0o444)
     except OSError as error:
         raise from_os_error(error, SandboxFailed) from error
-    return workspace
+    return workspace, database
+
+
+def _clear_away(sandbox: Sandbox, workspace: Path, database: Path | None) -> None:
+    sandbox.remove_workspace(workspace)
+    if database is not None:
+        sandbox.remove_workspace(database.parent)
 
 
 def _grade(stage: Stage, workspace: Path, events: Sequence[Event]) -> Graded:
     began = time.monotonic()
-    run = FinishedRun(stage.task, final_answer(events), tuple(events), workspace, stage.sandbox)
-    verdict = grade(run)
+    run = FinishedRun(
+        task=stage.task,
+        variant=stage.variant,
+        answer=final_answer(events),
+        events=tuple(events),
+        workspace=workspace,
+        sandbox=stage.sandbox,
+    )
+    verdict = stage.judge(run)
     return Graded(checks=verdict.checks, seconds=round(time.monotonic() - began, 6))

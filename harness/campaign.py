@@ -26,11 +26,11 @@ from harness.errors import BadInput, FairtrialError
 from harness.models import Model, ModelSettings, load_kind
 from harness.prices import price_of
 from harness.records import Event, Fault, ModelRecord, Outcome, OutcomeName, Plan, Record, Started
-from harness.sandbox import Limits
+from harness.sandbox import Limits, Sandbox
 from harness.sandbox import make as make_sandbox
-from harness.schedule import Run, runs_of
+from harness.schedule import Run, runs_of, variant_seed
 from harness.store import CampaignFolder, JsonLines, LedgerEntry, write_whole
-from harness.task import Suite, Task, load_suite
+from harness.task import Suite, load_suite
 from harness.toolbox import schemas
 
 log = structlog.get_logger()
@@ -94,6 +94,8 @@ def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
     campaign = load_campaign(folder.config)
     suite = load_suite(campaign.suite, relative_to=folder.path)
+    for task in suite.tasks:
+        task.variant(None if campaign.variants == "fixed" else 0)
     plan = Plan(
         campaign=folder.id,
         suite=suite.name,
@@ -172,10 +174,9 @@ class _Session:
     """One sitting of a campaign: everything is open."""
 
     work: Work
-    stages: dict[tuple[str, str], Stage]
-    """By task and model."""
     models: dict[str, Model]
     records: dict[str, ModelRecord]
+    sandbox: Sandbox
     sandbox_facts: dict[str, Any]
     ledger: JsonLines
     versions: dict[str, str] = field(default_factory=machine.versions)
@@ -224,7 +225,7 @@ class _Session:
         self._enter("begun", run, attempt)
         watcher.attempt_began(run, attempt)
         faults: list[Fault] = []
-        stage = self.stages[run.task, run.model]
+        stage = self._stage(run)
         with JsonLines(folder.transcript(run.id)) as transcript:
 
             def record(event: Event) -> None:
@@ -233,23 +234,32 @@ class _Session:
                 if isinstance(event, Fault):
                     faults.append(event)
 
-            outcome = await play_attempt(self._header(run, attempt, stage.task), stage, record)
+            outcome = await play_attempt(self._header(run, attempt, stage), stage, record)
         fault = faults[0] if faults else None
         self._enter("ended", run, attempt, outcome, fault)
         return outcome, fault
 
-    def _header(self, run: Run, attempt: int, task: Task) -> Started:
+    def _stage(self, run: Run) -> Stage:
+        (task,) = (task for task in self.work.suite.tasks if task.id == run.task)
+        seed = None
+        if self.work.campaign.variants == "seeded":
+            seed = variant_seed(self.work.plan.seed, run.task, run.repetition)
+        return Stage(task, task.variant(seed), self.models[run.model], self.sandbox, Limits())
+
+    def _header(self, run: Run, attempt: int, stage: Stage) -> Started:
         return Started(
             run=run.id,
             attempt=attempt,
             plan=self.work.plan,
-            task=task.id,
-            task_digest=task.digest,
+            task=run.task,
+            task_digest=stage.task.digest,
+            variant_seed=stage.variant.seed,
+            variant_digest=stage.variant.digest,
             repetition=run.repetition,
             model=self.records[run.model],
             seed=run.seed,
-            budgets=self.work.campaign.budgets_for(task),
-            tools=schemas(task.tools),
+            budgets=self.work.campaign.budgets_for(stage.task),
+            tools=schemas(stage.task.tools),
             sandbox=self.sandbox_facts,
             versions=self.versions,
             started_at=datetime.now(UTC),
@@ -296,14 +306,8 @@ async def _opened(work: Work, manifest: Manifest | None) -> AsyncIterator[_Sessi
         for settings in work.campaign.models:
             records[settings.name] = await _open_model(models[settings.name], settings)
         _file_manifest(work, manifest, records, facts)
-        scratch = await asyncio.to_thread(sandbox.make_workspace)
-        stages = {}
-        for task in work.suite.tasks:
-            database = task.build_database(scratch / f"{task.id}.db")
-            for name, model in models.items():
-                stages[task.id, name] = Stage(task, model, sandbox, database, Limits())
         with JsonLines(work.folder.ledger) as ledger:
-            yield _Session(work, stages, models, records, facts, ledger)
+            yield _Session(work, models, records, sandbox, facts, ledger)
     finally:
         await asyncio.to_thread(sandbox.close)
         for model in models.values():

@@ -197,6 +197,51 @@ def replay(
 
 
 @app.command()
+def certify(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite, or a folder.")],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Only tasks whose name begins so (again for more); writes nothing."),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Variants drawn of each task; fewer than 20 write nothing.")
+    ] = 20,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Scripts at once. [default: cores]")
+    ] = None,
+) -> None:
+    """Prove that a suite's checkers accept what is right and nothing else.
+
+    Plays every task's solutions, near misses and a set of attackers in the real sandbox, on the
+    published variant and on those that seeds draw, and writes certificate.json beside the suite.
+    What fails is listed, and the exit code is 1.
+    """
+    from rich.console import Console
+
+    from harness.certificate import LEAST_SEEDS
+    from harness.certificate.certify import certify as prove
+    from harness.certificate.certify import write_certificate
+    from harness.certificate.table import Bar, print_table
+    from harness.task import load_suite
+
+    loaded = load_suite(suite)
+    tasks = [t for t in loaded.tasks if not task or any(t.id.startswith(name) for name in task)]
+    if not tasks:
+        raise BadInput(f"no task of {loaded.name} begins with {' or '.join(task or [])}")
+    console = Console()
+    with Bar(console) as bar:
+        wanted = range(1, seeds + 1)
+        proofs = asyncio.run(
+            prove(loaded, tasks, wanted, at_once=jobs, plans=bar.plans, notice=bar.ended)
+        )
+    print_table(proofs, console)
+    if any(proof.failed for proof in proofs):
+        raise EvidenceDiffers(f"{loaded.name}: not certified")
+    if len(tasks) == len(loaded.tasks) and seeds >= LEAST_SEEDS:
+        console.print(f"certified: {write_certificate(loaded, proofs)}", soft_wrap=True)
+
+
+@app.command()
 def doctor(
     campaign: Annotated[
         Path | None,

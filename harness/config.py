@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -41,6 +41,9 @@ class Campaign(Record):
     note: str = Field(default="", description="one sentence for readers, printed with the results")
     runs_per_task: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
+    variants: Literal["fixed", "seeded"] = Field(
+        default="fixed", description="'fixed': tasks as published; 'seeded': each run its own"
+    )
     sandbox: str = Field(
         default="bubblewrap", description="a kind; 'none' gives the model this machine"
     )

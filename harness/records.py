@@ -154,6 +154,8 @@ class Started(Record):
     plan: Plan
     task: str
     task_digest: str
+    variant_seed: int | None = Field(description="what the variant was drawn from; null: published")
+    variant_digest: str = Field(description="of all that the model could come to see of the task")
     repetition: int = Field(ge=1)
     model: ModelRecord
     seed: int = Field(ge=0, description="of this run; each turn's seed is derived from it")

@@ -57,15 +57,19 @@ async def replay(path: Path, suite: str | None = None) -> Replay:
     recorded = list(read_transcript(path))
     started = read_header(path)
     task = _task_of(path, started, suite)
+    variant = task.variant(started.variant_seed)
+    if variant.digest != started.variant_digest:
+        raise BadInput(
+            f"{task.folder}: this Python draws another variant than the one that was played; "
+            f"replay with Python {started.versions.get('python', 'of that time')}"
+        )
     model = scripted.Model(scripted.Settings(name="replay", script=str(path)))
     await model.open()
     sandbox = make_sandbox("bubblewrap")
     replayed: list[Event] = []
     try:
         await asyncio.to_thread(sandbox.open)
-        scratch = await asyncio.to_thread(sandbox.make_workspace)
-        database = task.build_database(scratch / "task.db")
-        stage = Stage(task, model, sandbox, database, Limits())
+        stage = Stage(task, variant, model, sandbox, Limits())
         await play_attempt(started, stage, replayed.append)
     finally:
         await asyncio.to_thread(sandbox.close)

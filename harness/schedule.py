@@ -44,6 +44,12 @@ def turn_seed(run_seed: int, turn: int) -> int:
     return _derive(run_seed, turn)
 
 
+def variant_seed(seed: int, task: str, repetition: int) -> int:
+    """Which variant a campaign with seeded ones draws: the same one for each of its models, so
+    that they can be compared pair by pair."""
+    return _derive("variant", seed, task, repetition)
+
+
 def _derive(*parts: object) -> int:
     text = "\n".join(map(str, parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) & 0x7FFF_FFFF

@@ -7,20 +7,21 @@ tasks/<suite>/
     instruction.md       what the model is told
     workspace/           copied fresh for every attempt (may be absent: an empty one)
     database.sql         builds the SQLite database that the ``sql`` tool reads (optional)
+    variants.py          how the task is drawn anew from a seed (optional; see ``variant``)
     checker.py           def check(run: FinishedRun) -> Verdict
     solution.jsonl       the oracle: one reply a line
-    near_misses/*.jsonl  wrong solutions and cheats, which must not pass
+    alternatives/*.jsonl other right solutions, which must pass
+    near_misses/*.jsonl  wrong solutions and cheats, which must not
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-import sqlite3
 import stat
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,10 +29,11 @@ from typing import Any
 from pydantic import Field
 
 from harness.errors import BadInput, CheckerCrashed, InfrastructureFault, did_you_mean
-from harness.records import Budgets, Event, Record, Verdict
+from harness.records import Budgets, Check, Event, Record, Verdict
 from harness.sandbox import CommandResult, Limits, Sandbox
 from harness.toml_file import read_toml, validate
 from harness.tools import tool_names
+from harness.variant import Variant, load_variant
 from harness.workspace import WorkspaceError, copy_regular_files, list_files, read_file
 
 _BESIDE = Path(__file__).resolve().parent
@@ -66,30 +68,15 @@ class Task:
     folder: Path
     title: str
     category: str
-    instruction: str
     system_prompt: str
     tools: tuple[str, ...]
     tags: tuple[str, ...]
     budgets: Budgets
     digest: str
 
-    def fill(self, workspace: Path) -> None:
-        """Copy the task's pristine workspace into an empty folder."""
-        source = self.folder / "workspace"
-        if source.is_dir():
-            caches = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, workspace, dirs_exist_ok=True, ignore=caches)
-
-    def build_database(self, target: Path) -> Path | None:
-        """Build the task's SQLite database as ``target``; None where the task has none."""
-        script = self.folder / "database.sql"
-        if not script.is_file():
-            return None
-        with closing(sqlite3.connect(target)) as connection:
-            connection.executescript(script.read_text(encoding="utf-8"))
-            connection.commit()
-        target.chmod(0o444)
-        return target
+    def variant(self, seed: int | None = None) -> Variant:
+        """The published variant, or the one that a seed draws; raises BadInput."""
+        return load_variant(self.folder, self.digest, seed)
 
 
 @dataclass(frozen=True)
@@ -114,6 +101,7 @@ class FinishedRun:
     this process; ``read`` is safe against links, FIFOs and huge files where ``open`` is not."""
 
     task: Task
+    variant: Variant
     answer: str
     events: Sequence[Event]
     workspace: Path
@@ -126,30 +114,33 @@ class FinishedRun:
         except WorkspaceError:
             return None
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What this variant of the task is about; empty where the task has only one."""
+        return self.variant.facts
+
     def pristine(self, path: str) -> str:
-        """The same file as the task ships it."""
-        return (self.task.folder / "workspace" / path).read_text(encoding="utf-8")
+        """The same file as the run began with."""
+        return self.variant.files[path].decode()
 
     def changed_files(self, ignore: Sequence[str] = ("__pycache__",)) -> list[str]:
         """Paths that were added, removed or altered, without those that have a part in ``ignore``.
 
         A workspace too large to list counts as one change, named ``*``.
         """
-        source = self.task.folder / "workspace"
         try:
             now = set(list_files(self.workspace))
         except WorkspaceError:
             return ["*"]
-        before = {p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()}
+        before = set(self.variant.files)
         untouched = {path for path in now & before if self._same(path)}
         return sorted(p for p in (now | before) - untouched if not set(p.split("/")) & set(ignore))
 
     def _same(self, path: str) -> bool:
         try:
-            found = read_file(self.workspace, path)
+            return read_file(self.workspace, path) == self.variant.files[path]
         except WorkspaceError:
             return False
-        return found == (self.task.folder / "workspace" / path).read_bytes()
 
     def execute(
         self,
@@ -189,14 +180,19 @@ def _put(folder: Path, path: str, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def grade(run: FinishedRun) -> Verdict:
-    """Let the task's own checker judge the run; raises CheckerCrashed if it cannot."""
+def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
+    """Let the task's own checker judge the run; raises CheckerCrashed if it cannot.
+
+    ``without`` names a check that is to pass whatever it finds: what does it hold off?
+    """
     path = run.task.folder / "checker.py"
     module = ModuleType(f"checker_of_{run.task.id}")
     module.__file__ = str(path)
     try:
         # Compiled here, not imported, so that no bytecode is written into the suite.
         exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+        if without is not None:
+            module.__dict__["Check"] = partial(_check, without)
         verdict = module.check(run)
     except InfrastructureFault:
         raise
@@ -205,6 +201,10 @@ def grade(run: FinishedRun) -> Verdict:
     if not isinstance(verdict, Verdict):
         raise CheckerCrashed(f"{path}: check() returned {type(verdict).__name__}, not a Verdict")
     return verdict
+
+
+def _check(without: str, *, name: str, passed: bool, detail: str) -> Check:
+    return Check(name=name, passed=passed or name == without, detail=detail)
 
 
 def digest_folder(folder: Path) -> str:
@@ -243,10 +243,9 @@ def built_in_suites() -> list[str]:
 def _load_task(folder: Path, suite: SuiteFile) -> Task:
     file = folder / "task.toml"
     task = validate(TaskFile, read_toml(file), str(file))
-    instruction = folder / "instruction.md"
-    for needed in (instruction, folder / "checker.py"):
-        if not needed.is_file():
-            raise BadInput(f"{needed}: no such file; every task has one")
+    for needed in ("instruction.md", "checker.py"):
+        if not (folder / needed).is_file():
+            raise BadInput(f"{folder / needed}: no such file; every task has one")
     for tool in task.tools:
         if tool not in tool_names():
             raise BadInput(f"{file}: no tool {tool!r}; {did_you_mean(tool, tool_names())}")
@@ -256,7 +255,6 @@ def _load_task(folder: Path, suite: SuiteFile) -> Task:
         folder=folder,
         title=task.title,
         category=task.category,
-        instruction=instruction.read_text(encoding="utf-8").strip(),
         system_prompt=suite.system_prompt.strip(),
         tools=task.tools,
         tags=task.tags,

@@ -67,6 +67,8 @@ def started(
         plan=plan,
         task=task,
         task_digest="d" * 64,
+        variant_seed=None,
+        variant_digest="e" * 64,
         repetition=repetition,
         model=ModelRecord(name=model, kind=kind, settings={}, sampling=Sampling(), price=price),
         seed=7,

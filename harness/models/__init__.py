@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -42,7 +42,8 @@ class Request:
 
     ``conversation`` is every message so far, oldest first. ``run`` is unique to one attempt:
     a model may keep state between requests of one run, and nothing may carry over from one run
-    to another. ``seed`` is this turn's. ``task_folder`` is read by scripts alone.
+    to another. ``seed`` is this turn's. ``task_folder`` and ``facts`` (the task
+    variant's) are for scripts alone.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Request:
     max_tokens: int
     seed: int
     task_folder: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Model(Protocol):

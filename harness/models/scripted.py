@@ -5,13 +5,15 @@ A script is JSON Lines, one reply a line:
     {"note": "why this script exists", "text": "", "calls": [{"name": "shell", "arguments": {}}]}
     {"text": "the final answer"}
 
-``arguments`` may also be a string: the raw text of a call that is badly spelled. A transcript
-is a script too: its replies are played again.
+``arguments`` may also be a string: the raw text of a call that is badly spelled. ``«fact»`` in a
+string stands for a fact of the task's variant. A transcript is a script too: its replies are
+played again, as they are.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,7 @@ from pydantic import Field, ValidationError
 from harness.errors import BadInput
 from harness.models import ModelSettings, Request
 from harness.records import Completion, Record, Reply, ToolCall
+from harness.variant import render
 
 
 class Settings(ModelSettings):
@@ -33,6 +36,16 @@ class ScriptedCall(Record):
     name: str
     arguments: dict[str, Any] | str = Field(default={})
 
+    def spelled(self, facts: Mapping[str, Any]) -> str:
+        """The raw text of the arguments, with the marks in their strings filled in."""
+        if isinstance(self.arguments, str):
+            return render(self.arguments, facts)
+        filled = {
+            key: render(value, facts) if isinstance(value, str) else value
+            for key, value in self.arguments.items()
+        }
+        return json.dumps(filled, ensure_ascii=False)
+
 
 class ScriptLine(Record):
     """One reply of a script."""
@@ -41,21 +54,25 @@ class ScriptLine(Record):
     calls: tuple[ScriptedCall, ...] = ()
     note: str = Field(default="", description="for readers; never played")
 
-    def completion(self, turn: int) -> Completion:
-        """The reply as a model would have given it in this turn."""
+    def completion(self, turn: int, facts: Mapping[str, Any]) -> Completion:
+        """The reply as a model would have given it in this turn, on the variant of ``facts``."""
         calls = tuple(
             ToolCall(
                 id=f"call_{turn}_{number}",
                 name=call.name,
-                arguments=call.arguments
-                if isinstance(call.arguments, str)
-                else json.dumps(call.arguments, ensure_ascii=False),
+                arguments=call.spelled(facts),
             )
             for number, call in enumerate(self.calls, start=1)
         )
         return Completion(
-            text=self.text, tool_calls=calls, finish_reason="tool_calls" if calls else "stop"
+            text=render(self.text, facts),
+            tool_calls=calls,
+            finish_reason="tool_calls" if calls else "stop",
         )
+
+
+Script = Sequence[ScriptLine | Completion]
+"""What to reply, turn by turn: lines to be filled in, or replies that were recorded."""
 
 
 class Model:
@@ -63,9 +80,11 @@ class Model:
 
     parallel: int | None = None
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, script: Script | None = None) -> None:
+        """``script``, where it is given, is played in place of the one that settings name."""
         self._script = settings.script
-        self._scripts: dict[Path, list[Completion]] = {}
+        self._given = script
+        self._scripts: dict[Path, Script] = {}
 
     async def open(self) -> dict[str, Any]:
         """Read the script where it is a file; the tasks' own are read as they are played."""
@@ -75,34 +94,43 @@ class Model:
 
     async def reply(self, request: Request) -> Completion:
         """The line of this turn, or an empty answer where there is none."""
-        replies: list[Completion] = []
-        if self._script == "oracle":
-            replies = self._load(request.task_folder / "solution.jsonl")
-        elif self._script != "nothing":
-            replies = self._load(Path(self._script).expanduser())
-        silence = Completion(finish_reason="stop")
-        return replies[request.turn - 1] if request.turn <= len(replies) else silence
+        script = self._script_for(request)
+        if request.turn > len(script):
+            return Completion(finish_reason="stop")
+        line = script[request.turn - 1]
+        return (
+            line if isinstance(line, Completion) else line.completion(request.turn, request.facts)
+        )
 
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _load(self, path: Path) -> list[Completion]:
+    def _script_for(self, request: Request) -> Script:
+        if self._given is not None:
+            return self._given
+        if self._script == "nothing":
+            return ()
+        if self._script == "oracle":
+            return self._load(request.task_folder / "solution.jsonl")
+        return self._load(Path(self._script).expanduser())
+
+    def _load(self, path: Path) -> Script:
         if path not in self._scripts:
             self._scripts[path] = read_script(path)
         return self._scripts[path]
 
 
-def read_script(path: Path) -> list[Completion]:
+def read_script(path: Path) -> Script:
     """The replies of a script or transcript; raises BadInput, naming file and line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: no script can be read here: {error}") from None
-    replies: list[Completion] = []
+    replies: list[ScriptLine | Completion] = []
     # Not splitlines(), which also splits inside strings; a last line without its end is torn.
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
-            replies += _replies_in(line, turn=len(replies) + 1)
+            replies += _replies_in(line)
         except (ValidationError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise BadInput(
@@ -111,10 +139,10 @@ def read_script(path: Path) -> list[Completion]:
     return replies
 
 
-def _replies_in(line: str, turn: int) -> list[Completion]:
+def _replies_in(line: str) -> Script:
     record = json.loads(line)
     if not isinstance(record, dict) or "type" not in record:
-        return [ScriptLine.model_validate(record).completion(turn)]
+        return [ScriptLine.model_validate(record)]
     if record["type"] != "reply":
         return []
     reply = Reply.model_validate(record)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -58,7 +59,7 @@ class Base:
 
     def adopt(self, workspace: Path) -> None:
         """Give a workspace's files to their owner, writable and all of one date."""
-        with closing(Walk(workspace)) as walk:
+        with closing(Walk(workspace, limit=sys.maxsize)) as walk:
             for entry, _ in walk:
                 _hand_over(entry, walk.here, self._owner)
         os.utime(workspace, _LONG_AGO)

@@ -5,23 +5,17 @@ reports what the package's functions gave back, and the comparison happens here.
 """
 
 import calendar
-import json
 import random
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.answers import shortened
+from harness.calls import PYTHON, Call, Raises, last_line, wrong_call
 from harness.records import Check, Verdict
-from harness.sandbox import CommandResult
 from harness.task import FinishedRun
 
-# Isolated, without site-packages, and deaf to compiled files that the model may have left.
-PYTHON = ("python3", "-I", "-S", "-B", "-X", "pycache_prefix=/nonexistent")
-SECONDS = 10.0
-
-Call = tuple[str, list[Any]]
+SECONDS = 5.0
 
 
 def check(run: FinishedRun) -> Verdict:
@@ -57,68 +51,15 @@ def _tests_pass(run: FinishedRun) -> Check:
     return Check(
         name="tests_pass",
         passed=result.exit_code == 0 and result.stopped is None,
-        detail=_last_line(result),
+        detail=last_line(result),
     )
 
 
 def _behaves_as_documented(run: FinishedRun) -> Check:
-    cases = list(_cases())
-    expected = [json.dumps(_outcome(*case), sort_keys=True) for case in cases]
-    nonce = secrets.token_hex(16)
-    job = json.dumps({"nonce": nonce, "calls": [_encode(case) for case in cases]})
-    driver = (run.task.folder / "driver.py").read_text(encoding="utf-8")
-    result = run.execute([*PYTHON, "-c", driver], stdin=job, seconds=SECONDS)
-    found = _results(result, nonce)
-    if len(found) != len(cases):
-        passed, detail = False, f"the package could not be used: {_last_line(result)}"
-    else:
-        wrong = [index for index in range(len(cases)) if found[index] != expected[index]]
-        passed, detail = not wrong, f"{len(wrong)} of {len(cases)} calls wrong"
-        if wrong:
-            detail += f"; {_difference(cases[wrong[0]], expected[wrong[0]], found[wrong[0]])}"
-    return Check(name="behaves_as_documented", passed=passed, detail=detail)
-
-
-def _difference(case: Call, expected: str, found: str) -> str:
-    function, arguments = case
-    shown = shortened(", ".join(str(_plain(argument)) for argument in arguments))
-    return f"{function}({shown}): expected {shortened(expected)}, got {shortened(found)}"
-
-
-def _results(result: CommandResult, nonce: str) -> list[str]:
-    """What the driver reported, as JSON text; nothing where something else spoke in its place."""
-    try:
-        report = json.loads(result.stdout)
-    except (ValueError, RecursionError):
-        return []
-    if not isinstance(report, dict) or report.get("nonce") != nonce:
-        return []
-    results = report.get("results")
-    return [each for each in results if isinstance(each, str)] if isinstance(results, list) else []
-
-
-def _last_line(result: CommandResult) -> str:
-    if result.stopped is not None:
-        return f"stopped: {result.stopped} limit"
-    lines = result.stderr[-2000:].decode(errors="replace").strip().splitlines() or ["no output"]
-    return f"exit code {result.exit_code}: {shortened(lines[-1])}"
-
-
-def _encode(case: Call) -> Call:
-    """A call as the driver reads it: dates as tagged text."""
-    function, arguments = case
-    tagged: list[Any] = []
-    for argument in arguments:
-        plain = _plain(argument)
-        tag = {date: "date", frozenset: "dates"}.get(type(argument))
-        tagged.append({tag: plain} if tag else plain)
-    return function, tagged
-
-
-def _plain(argument: Any) -> Any:
-    if isinstance(argument, frozenset):
-        return sorted(day.isoformat() for day in argument)
-    return argument.isoformat() if isinstance(argument, date) else argument
+    wrong = wrong_call(run, [(each, _outcome(*each)) for each in _cases()], seconds=SECONDS)
+    return Check(
+        name="behaves_as_documented", passed=wrong is None, detail=wrong or "every call is right"
+    )
 
 
 # --- which calls are made ---------------------------------------------------------------------
@@ -128,24 +69,29 @@ def _cases() -> Iterator[Call]:
     """The same calls every time, with a weight on the ends of months."""
     draw = random.Random(20260610)
     for first in (date(2024, 1, 31), date(2023, 10, 30), date(2024, 2, 29), date(2025, 4, 30)):
-        yield "due_dates", [first, 14, frozenset()]
+        yield _call("due_dates", first, 14, frozenset())
     for _ in range(100):
         first = _any_day(draw)
-        yield "due_dates", [first, draw.randint(1, 14), _holidays(draw, first)]
+        yield _call("due_dates", first, draw.randint(1, 14), _holidays(draw, first))
     for _ in range(40):
         first, total = _any_day(draw), draw.randint(0, 500_000)
-        yield "make_plan", [total, first, draw.randint(1, 12), _holidays(draw, first)]
+        yield _call("make_plan", total, first, draw.randint(1, 12), _holidays(draw, first))
     for _ in range(60):
         day = _any_day(draw)
-        yield "settle", [day, _holidays(draw, day)]
-        yield "is_workday", [day, _holidays(draw, day)]
-        yield "one_month_after", [day]
-        yield "split", [draw.randint(0, 10_000), draw.randint(1, 12)]
+        yield _call("settle", day, _holidays(draw, day))
+        yield _call("is_workday", day, _holidays(draw, day))
+        yield _call("one_month_after", day)
+        yield _call("split", draw.randint(0, 10_000), draw.randint(1, 12))
     for count in (0, -1):
-        yield "due_dates", [date(2024, 5, 2), count]
-        yield "make_plan", [1000, date(2024, 5, 2), count]
-        yield "split", [1000, count]
-    yield "make_plan", [-1, date(2024, 5, 2), 3]
+        yield _call("due_dates", date(2024, 5, 2), count)
+        yield _call("make_plan", 1000, date(2024, 5, 2), count)
+        yield _call("split", 1000, count)
+    yield _call("make_plan", -1, date(2024, 5, 2), 3)
+
+
+def _call(function: str, *arguments: Any) -> Call:
+    module = "instalments.months" if function == "one_month_after" else "instalments"
+    return Call(f"{module}:{function}", arguments)
 
 
 def _any_day(draw: random.Random) -> date:
@@ -162,20 +108,25 @@ def _holidays(draw: random.Random, first: date) -> frozenset[date]:
 # --- what is documented -----------------------------------------------------------------------
 
 
-def _outcome(function: str, arguments: list[Any]) -> Any:
-    """What a call must come to, in the driver's spelling."""
+class Payment(NamedTuple):
+    due: date
+    cents: int
+
+
+def _outcome(function: str, arguments: tuple[Any, ...]) -> Any:
+    """What a call must come to."""
     documented: dict[str, Callable[..., Any]] = {
-        "due_dates": _due_dates,
-        "make_plan": _make_plan,
-        "settle": lambda *a: _settle(*a).isoformat(),
-        "is_workday": _is_workday,
-        "one_month_after": lambda day: _months_after(day, 1).isoformat(),
-        "split": _split,
+        "instalments:due_dates": _due_dates,
+        "instalments:make_plan": _make_plan,
+        "instalments:settle": _settle,
+        "instalments:is_workday": _is_workday,
+        "instalments.months:one_month_after": lambda day: _months_after(day, 1),
+        "instalments:split": _split,
     }
     try:
         return documented[function](*arguments)
     except ValueError:
-        return "ValueError"
+        return Raises("ValueError")
 
 
 def _months_after(day: date, months: int) -> date:
@@ -197,10 +148,10 @@ def _settle(day: date, holidays: frozenset[date] = frozenset()) -> date:
     return next(d for d in earlier if _is_workday(d, holidays))
 
 
-def _due_dates(first: date, count: int, holidays: frozenset[date] = frozenset()) -> list[str]:
+def _due_dates(first: date, count: int, holidays: frozenset[date] = frozenset()) -> list[date]:
     if count < 1:
         raise ValueError
-    return [_settle(_months_after(first, n), holidays).isoformat() for n in range(count)]
+    return [_settle(_months_after(first, n), holidays) for n in range(count)]
 
 
 def _split(total: int, count: int) -> list[int]:
@@ -211,6 +162,6 @@ def _split(total: int, count: int) -> list[int]:
 
 def _make_plan(
     total: int, first: date, count: int, holidays: frozenset[date] = frozenset()
-) -> list[dict[str, Any]]:
+) -> list[Payment]:
     days, amounts = _due_dates(first, count, holidays), _split(total, count)
-    return [{"due": due, "cents": cents} for due, cents in zip(days, amounts, strict=True)]
+    return [Payment(due, cents) for due, cents in zip(days, amounts, strict=True)]

@@ -1,0 +1,63 @@
+"""Certificates: proof that a suite's checkers accept what is right and nothing else.
+
+<suite>/certificate.json holds the digests of the tasks that were proved, and how. A task that has
+changed since is not the one that was proved.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AwareDatetime, ValidationError
+
+from harness.errors import BadInput
+from harness.records import Record
+from harness.task import Suite
+
+LEAST_SEEDS = 20
+"""Variants, beside the published one, that a task which can be drawn is proved on."""
+
+
+class CertifiedTask(Record):
+    """What was proved of one task. ``variant_digest`` is the published variant's; the counts are
+    of scripts that did as they must, by aspect."""
+
+    digest: str
+    variant_digest: str
+    seeds: int
+    proved: dict[str, int]
+
+
+class Certificate(Record):
+    """The file certificate.json."""
+
+    suite: str
+    certified_at: AwareDatetime
+    versions: dict[str, str]
+    tasks: dict[str, CertifiedTask]
+
+
+def certificate_file(suite: Suite) -> Path:
+    """Where a suite's certificate lies."""
+    return suite.folder / "certificate.json"
+
+
+def shortcoming(suite: Suite) -> str | None:
+    """Why a suite is not certified as it stands, as a sentence; None where it is."""
+    file = certificate_file(suite)
+    try:
+        certificate = Certificate.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return f"the suite {suite.name} has no certificate"
+    except (OSError, ValidationError) as error:
+        raise BadInput(f"{file}: no certificate can be read here; run fairtrial certify") from error
+    changed = [
+        task.id
+        for task in suite.tasks
+        if task.id not in certificate.tasks
+        or certificate.tasks[task.id].digest != task.digest
+        or certificate.tasks[task.id].variant_digest != task.variant().digest
+    ]
+    if changed:
+        return f"the suite {suite.name} has changed since it was certified: {', '.join(changed)}"
+    return None

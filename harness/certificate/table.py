@@ -1,0 +1,75 @@
+"""What a person sees of a certification: a bar while it goes on, then a table task by aspect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from harness.certificate.certify import ASPECTS, Aspect, Proof, Trial
+from harness.terminal import safe
+
+_SHOWN = 40
+"""Failures that are listed; the rest is counted."""
+
+
+class Bar:
+    """How many scripts have been played, and which was the last."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._bar = self._progress.add_task("", total=0)
+        self._planned = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def plans(self, count: int) -> None:
+        """So many more are to be played."""
+        self._planned += count
+        self._progress.update(self._bar, total=self._planned)
+
+    def ended(self, trial: Trial) -> None:
+        """One has been played."""
+        self._progress.update(self._bar, advance=1, description=f"{trial.task.id} {trial.name}")
+
+
+def print_table(proofs: Sequence[Proof], console: Console) -> None:
+    """Print a row for each task, and a line for whatever did not do as it must."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("task", overflow="fold")
+    table.add_column("variants", justify="right")
+    for aspect in ASPECTS:
+        table.add_column(aspect, justify="right")
+    for proof in proofs:
+        cells = [_cell(proof, aspect) for aspect in ASPECTS]
+        table.add_row(proof.task.id, str(1 + len(proof.seeds)), *cells)
+    console.print(table)
+    failures = [sentence for proof in proofs for _, sentence in proof.failed]
+    for sentence in failures[:_SHOWN]:
+        console.print(f"- {safe(sentence)}", markup=False, highlight=False, soft_wrap=True)
+    if len(failures) > _SHOWN:
+        console.print(f"- and {len(failures) - _SHOWN} more")
+
+
+def _cell(proof: Proof, aspect: Aspect) -> Text:
+    held, failed = proof.held[aspect], proof.failures(aspect)
+    if not held and not failed:
+        return Text("none", style="yellow")
+    return Text(f"{held}/{held + failed}", style="red" if failed else "green")
