@@ -78,7 +78,7 @@ system:
 
 .venv/local: .venv/core
 	@if ! $(BIN)/python -c 'import llama_cpp' 2>/dev/null; then \
-		echo "== Compiling llama.cpp, the engine of local models: 3 to 8 minutes, once (pip keeps the result)"; \
+		echo "== Compiling llama.cpp, the engine of local models: 5 to 10 minutes, once (pip keeps the result)"; \
 		CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_OPENSSL=OFF" \
 		$(BIN)/python -m pip --disable-pip-version-check --verbose install -c constraints.txt -e '.[local]' 2>&1 \
 			| $(BUILD_PROGRESS); \
