@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, ValidationError
 
 from harness import machine
 from harness.attempt import Stage, play_attempt
+from harness.certificate import shortcoming
 from harness.config import Campaign, load_campaign
 from harness.errors import BadInput, FairtrialError
 from harness.models import Model, ModelSettings, load_kind
@@ -49,6 +50,7 @@ class Manifest(Record):
     config: dict[str, Any]
     infrastructure: dict[str, Any]
     suite_digest: str
+    suite_shortcoming: str | None
     task_digests: dict[str, str]
     models: tuple[ModelRecord, ...]
     sandbox: dict[str, Any]
@@ -75,6 +77,8 @@ class Work:
     plan: Plan
     total: int
     owed: tuple[Run, ...]
+    shortcoming: str | None
+    """Why no certificate vouches for the suite; None where one does."""
     settled: Counter[tuple[str, OutcomeName]]
     """Runs that have an outcome of the model's, by model and outcome."""
 
@@ -113,7 +117,7 @@ def survey(folder: CampaignFolder) -> Work:
         else:
             settled[run.model, outcome.outcome] += 1
     total = len(owed) + settled.total()
-    return Work(folder, campaign, suite, plan, total, tuple(owed), settled)
+    return Work(folder, campaign, suite, plan, total, tuple(owed), shortcoming(suite), settled)
 
 
 async def run_campaign(folder: CampaignFolder, watcher: Watcher) -> Standing:
@@ -131,6 +135,11 @@ async def run_campaign(folder: CampaignFolder, watcher: Watcher) -> Standing:
         standing = Standing(total=work.total, owed=len(work.owed))
         if not work.owed:
             return standing
+        if work.shortcoming and not work.campaign.uncertified:
+            raise BadInput(
+                f"{folder.config}: {work.shortcoming}; prove it with 'fairtrial certify "
+                f"{work.campaign.suite}', or set uncertified = true to run it all the same"
+            )
         async with _opened(work, manifest) as session:
             standing.began = True
             watcher.began(work, session.sandbox_facts)
@@ -351,6 +360,7 @@ def _file_manifest(
         config=work.campaign.resolved(),
         infrastructure=work.campaign.infrastructure.model_dump(),
         suite_digest=work.suite.digest,
+        suite_shortcoming=work.shortcoming,
         task_digests={task.id: task.digest for task in work.suite.tasks},
         models=tuple(models.values()),
         sandbox=sandbox,

@@ -285,6 +285,45 @@ def new_campaign(
     typer.echo(f"{config}: written; edit its models, then: fairtrial run {folder}")
 
 
+@app.command("new-task")
+def new_task(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="SUITE-FOLDER/task_NN_name.")],
+) -> None:
+    """Write a task that works and is certified as it stands, to be changed into your own.
+
+    Where the folder around it is no suite yet, it becomes one. docs/tasks.md is the guide.
+    """
+    from harness.new import write_task
+
+    suite = write_task(folder)
+    typer.echo(f"{folder}: written; name it in {suite}, change it, and prove it:")
+    typer.echo(f"  fairtrial certify {suite.parent} --task {folder.name} --seeds 3")
+
+
+@app.command()
+def draw(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite, or a folder.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The beginning of a task's name.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder to write to.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Draw from this seed. [default: as published]")
+    ] = None,
+) -> None:
+    """Write a variant of a task as a model sees it: instruction, workspace, database."""
+    from harness.new import write_variant
+    from harness.task import load_suite
+
+    loaded = load_suite(suite)
+    found = [each for each in loaded.tasks if each.id.startswith(task)]
+    if len(found) != 1:
+        raise BadInput(
+            f"{loaded.name}: {len(found)} tasks begin with {task!r}; "
+            f"its tasks are {', '.join(each.id for each in loaded.tasks)}"
+        )
+    write_variant(found[0].variant(seed), folder)
+    typer.echo(f"{folder}: {found[0].id}, {'published' if seed is None else f'seed {seed}'}")
+
+
 @app.command()
 def schema(
     name: Annotated[Literal["transcript", "campaign", "task"], typer.Argument(help="Which one.")],

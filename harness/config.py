@@ -44,6 +44,9 @@ class Campaign(Record):
     variants: Literal["fixed", "seeded"] = Field(
         default="fixed", description="'fixed': tasks as published; 'seeded': each run its own"
     )
+    uncertified: bool = Field(
+        default=False, description="run a suite although no certificate vouches for it as it is"
+    )
     sandbox: str = Field(
         default="bubblewrap", description="a kind; 'none' gives the model this machine"
     )
@@ -57,8 +60,8 @@ class Campaign(Record):
 
     def resolved(self) -> dict[str, Any]:
         """Everything that decides what a run is: the campaign without what only deals with the
-        world and without what is only for readers."""
-        return self.model_dump(mode="json", exclude={"infrastructure", "note"})
+        world, gives leave, or is only for readers."""
+        return self.model_dump(mode="json", exclude={"infrastructure", "note", "uncertified"})
 
 
 def load_campaign(path: Path) -> Campaign:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from harness.certificate import shortcoming
 from harness.errors import BadInput
 from harness.store import write_whole
 from harness.task import load_suite
+from harness.variant import Variant
 
 _CAMPAIGN = """\
 # What to run. "fairtrial schema campaign" lists every key; "fairtrial run {folder}" runs it.
 suite = "{suite}"
-runs_per_task = 3
+{leave}runs_per_task = 3
 seed = 1
 
 # The oracle plays each task's own solution: it shows what a pass looks like, at no cost.
@@ -42,15 +45,59 @@ concurrency = 4
 """
 
 
+_SUITE = '''\
+title = "My tasks"
+tasks = ["{task}"]
+system_prompt = """
+You work on a task in a workspace, with the tools you are given. When the task is done, reply \
+without calling a tool: that reply is your final answer."""
+'''
+
+_TASK = Path(__file__).with_name("new_task")
+"""A task that works, to be copied: a test certifies it."""
+
+
 def write_campaign(folder: Path, suite: str) -> Path:
     """Write ``folder``/campaign.toml for a suite; raises BadInput rather than overwrite."""
     config = folder / "campaign.toml"
     if config.exists():
         raise BadInput(f"{config}: exists already; choose another folder")
-    load_suite(suite, relative_to=folder)
+    missing = shortcoming(load_suite(suite, relative_to=folder))
+    leave = f"uncertified = true  # {missing}\n" if missing else ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be made: {error.strerror}") from None
-    write_whole(config, _CAMPAIGN.format(folder=folder, suite=suite))
+    write_whole(config, _CAMPAIGN.format(folder=folder, suite=suite, leave=leave))
     return config
+
+
+def write_task(folder: Path) -> Path:
+    """Write ``folder`` as a small task that works, to be changed, and a suite.toml beside it where
+    there is none. Returns that suite.toml; raises BadInput rather than overwrite a folder."""
+    if folder.exists():
+        raise BadInput(f"{folder}: exists already; choose another name")
+    suite = folder.parent / "suite.toml"
+    try:
+        shutil.copytree(_TASK, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written: {error.strerror or error}") from None
+    if not suite.exists():
+        write_whole(suite, _SUITE.format(task=folder.name))
+    return suite
+
+
+def write_variant(variant: Variant, folder: Path) -> None:
+    """Write what a model can come to see of a variant: its instruction, workspace and database's
+    SQL. Raises BadInput rather than overwrite."""
+    if folder.exists():
+        raise BadInput(f"{folder}: exists already; choose another folder")
+    try:
+        workspace = folder / "workspace"
+        workspace.mkdir(parents=True)
+        variant.fill(workspace)
+        (folder / "instruction.md").write_text(f"{variant.instruction}\n", encoding="utf-8")
+        if variant.sql is not None:
+            (folder / "database.sql").write_text(variant.sql, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written: {error.strerror}") from None

@@ -115,6 +115,10 @@ class Progress:
         )
         if work.campaign.note:
             self._say(work.campaign.note)
+        if work.campaign.variants == "seeded":
+            self._say("variants: seeded, each run its own; models meet the same ones")
+        if work.shortcoming:
+            self._console.print(f"WARNING: {work.shortcoming}.", style="bold yellow")
         if sandbox.get("kind") == "none":
             self._console.print(
                 'WARNING: sandbox = "none": models\' commands run on this machine, as you, with '

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from harness import machine
 from harness.attempt import Stage, play_attempt
@@ -53,7 +53,7 @@ from harness.workspace import WorkspaceError, list_files
 ORACLE_RUNS = 5
 
 Aspect = Literal["oracle", "alternatives", "near misses", "attacks", "checks"]
-ASPECTS: tuple[Aspect, ...] = ("oracle", "alternatives", "near misses", "attacks", "checks")
+ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 _FOLDERS: dict[Aspect, str] = {"alternatives": "alternatives", "near misses": "near_misses"}
 _MUST_PASS = ("oracle", "alternatives")
 

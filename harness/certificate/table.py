@@ -51,15 +51,18 @@ class Bar:
 
 
 def print_table(proofs: Sequence[Proof], console: Console) -> None:
-    """Print a row for each task, and a line for whatever did not do as it must."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """Print a row for each task, and a line for whatever did not do as it must.
+
+    ``drawn`` counts the variants that seeds drew, beside the published one.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("task", overflow="fold")
-    table.add_column("variants", justify="right")
+    table.add_column("drawn", justify="right")
     for aspect in ASPECTS:
         table.add_column(aspect, justify="right")
     for proof in proofs:
         cells = [_cell(proof, aspect) for aspect in ASPECTS]
-        table.add_row(proof.task.id, str(1 + len(proof.seeds)), *cells)
+        table.add_row(proof.task.id, str(len(proof.seeds)), *cells)
     console.print(table)
     failures = [sentence for proof in proofs for _, sentence in proof.failed]
     for sentence in failures[:_SHOWN]:
