@@ -46,6 +46,10 @@ constraints: system ## Write constraints.txt anew from the newest versions that 
 	@.venv-constraints/bin/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
 	@rm -rf .venv-constraints && echo "constraints.txt: written"
 
+.PHONY: certificates
+certificates: .venv/core ## Prove the built-in suites anew (minutes), and write their certificates
+	@for suite in tasks/*/; do $(BIN)/fairtrial certify "$$suite"; done
+
 .PHONY: clean
 clean: ## Remove what was installed and built (campaigns keep their data)
 	@rm -rf .venv .venv-constraints dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -56,7 +60,8 @@ clean: ## Remove what was installed and built (campaigns keep their data)
 system:
 	@missing=(); \
 	command -v bwrap >/dev/null || missing+=(bubblewrap); \
-	ldconfig -p 2>/dev/null | grep -q 'libseccomp\.so\.2' || missing+=(libseccomp2); \
+	ls /usr/lib*/libseccomp.so.2 /usr/lib/*/libseccomp.so.2 >/dev/null 2>&1 \
+		|| [ -n "$$(/sbin/ldconfig -p 2>/dev/null | grep 'libseccomp\.so\.2')" ] || missing+=(libseccomp2); \
 	command -v c++ >/dev/null || missing+=(g++); \
 	[ -x /usr/bin/python3 ] || missing+=(python3); \
 	$(or $(PYTHON),false) -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv); \
@@ -100,5 +105,6 @@ awk -v tty="$$([ -t 2 ] && echo 1)" '\
 		else if (n[2] % 25 == 0) { print "   compiled", n[2], "of", n[3], "files"; fflush() } } \
 	/error:|ERROR:/ { print; fflush() } \
 	{ last[NR % 20] = $$0 } \
-	END { if (tty) print "" }'
+	/Failed to build|error: subprocess-exited/ { failed = 1 } \
+	END { if (tty) print ""; if (failed) for (i = NR + 1; i <= NR + 20; i++) print last[i % 20] }'
 endef

@@ -75,6 +75,8 @@ class Work:
     campaign: Campaign
     suite: Suite
     plan: Plan
+    manifest: Manifest | None
+    """What was filed when the campaign began; None before that."""
     total: int
     owed: tuple[Run, ...]
     shortcoming: str | None
@@ -97,11 +99,13 @@ class Standing:
 def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
     campaign = load_campaign(folder.config)
+    manifest = read_manifest(folder)
     suite = load_suite(campaign.suite, relative_to=folder.path)
     for task in suite.tasks:
         task.variant(None if campaign.variants == "fixed" else 0)
     plan = Plan(
-        campaign=folder.id,
+        # A campaign that has begun keeps its name, and so its runs, wherever its folder goes.
+        campaign=manifest.campaign if manifest else folder.id,
         suite=suite.name,
         models=tuple(model.name for model in campaign.models),
         tasks=tuple(task.id for task in suite.tasks),
@@ -117,7 +121,9 @@ def survey(folder: CampaignFolder) -> Work:
         else:
             settled[run.model, outcome.outcome] += 1
     total = len(owed) + settled.total()
-    return Work(folder, campaign, suite, plan, total, tuple(owed), shortcoming(suite), settled)
+    return Work(
+        folder, campaign, suite, plan, manifest, total, tuple(owed), shortcoming(suite), settled
+    )
 
 
 async def run_campaign(folder: CampaignFolder, watcher: Watcher) -> Standing:
@@ -129,9 +135,8 @@ async def run_campaign(folder: CampaignFolder, watcher: Watcher) -> Standing:
     """
     with folder.locked():
         work = survey(folder)
-        manifest = read_manifest(folder)
-        if manifest is not None:
-            _refuse_changes(manifest, work)
+        if work.manifest is not None:
+            _refuse_changes(work.manifest, work)
         standing = Standing(total=work.total, owed=len(work.owed))
         if not work.owed:
             return standing
@@ -140,7 +145,7 @@ async def run_campaign(folder: CampaignFolder, watcher: Watcher) -> Standing:
                 f"{folder.config}: {work.shortcoming}; prove it with 'fairtrial certify "
                 f"{work.campaign.suite}', or set uncertified = true to run it all the same"
             )
-        async with _opened(work, manifest) as session:
+        async with _opened(work) as session:
             standing.began = True
             watcher.began(work, session.sandbox_facts)
             await session.play_all(watcher, standing)
@@ -170,12 +175,18 @@ def _refuse_changes(manifest: Manifest, work: Work) -> None:
                 f"{work.folder.config}: {key!r} has changed since the campaign began (it was "
                 f"{then!r}); put it back, or start a new campaign"
             )
-    for task in work.suite.tasks:
-        if manifest.task_digests.get(task.id) != task.digest:
+    digests = {task.id: task.digest for task in work.suite.tasks}
+    for task, then in manifest.task_digests.items():
+        if digests.pop(task, None) != then:
             raise BadInput(
-                f"{task.folder}: the task has changed since the campaign began (another digest); "
-                "put it back, or start a new campaign"
+                f"{work.suite.folder / task}: the task has changed since the campaign began "
+                "(another digest); put it back, or start a new campaign"
             )
+    if digests:
+        raise BadInput(
+            f"{work.suite.folder}: has new tasks since the campaign began "
+            f"({', '.join(digests)}); take them out, or start a new campaign"
+        )
 
 
 @dataclass
@@ -243,10 +254,11 @@ class _Session:
                 if isinstance(event, Fault):
                     faults.append(event)
 
+                if isinstance(event, Outcome):
+                    self._enter("ended", run, attempt, event, faults[0] if faults else None)
+
             outcome = await play_attempt(self._header(run, attempt, stage), stage, record)
-        fault = faults[0] if faults else None
-        self._enter("ended", run, attempt, outcome, fault)
-        return outcome, fault
+        return outcome, faults[0] if faults else None
 
     def _stage(self, run: Run) -> Stage:
         (task,) = (task for task in self.work.suite.tasks if task.id == run.task)
@@ -299,7 +311,7 @@ class _Session:
 
 
 @asynccontextmanager
-async def _opened(work: Work, manifest: Manifest | None) -> AsyncIterator[_Session]:
+async def _opened(work: Work) -> AsyncIterator[_Session]:
     """Open sandbox and models, file the manifest, and let go of everything at the end."""
     concurrency = work.campaign.infrastructure.concurrency
     # Tools, checkers and folders block: a thread for each run, and a few for those that end.
@@ -310,11 +322,12 @@ async def _opened(work: Work, manifest: Manifest | None) -> AsyncIterator[_Sessi
         for settings in work.campaign.models
     }
     try:
-        facts = await asyncio.to_thread(sandbox.open)
+        hidden = (work.suite.folder, work.folder.path)
+        facts = await asyncio.to_thread(sandbox.open, hidden)
         records = {}
         for settings in work.campaign.models:
             records[settings.name] = await _open_model(models[settings.name], settings)
-        _file_manifest(work, manifest, records, facts)
+        _file_manifest(work, records, facts)
         with JsonLines(work.folder.ledger) as ledger:
             yield _Session(work, models, records, sandbox, facts, ledger)
     finally:
@@ -338,13 +351,12 @@ async def _open_model(model: Model, settings: ModelSettings) -> ModelRecord:
 
 def _file_manifest(
     work: Work,
-    earlier: Manifest | None,
     models: Mapping[str, ModelRecord],
     sandbox: dict[str, Any],
 ) -> None:
     """Write the manifest of a campaign that begins; hold one that goes on against its own."""
-    if earlier is not None:
-        for then in earlier.models:
+    if work.manifest is not None:
+        for then in work.manifest.models:
             digest, now = then.observed.get("sha256"), models[then.name].observed.get("sha256")
             if digest != now:
                 raise BadInput(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from harness.errors import BadInput, EvidenceDiffers, FairtrialError
+from harness.terminal import safe
 
 if TYPE_CHECKING:
     from harness.campaign import Standing
@@ -52,7 +53,7 @@ def main() -> None:
     try:
         app()
     except FairtrialError as error:
-        print(f"fairtrial: {error}", file=sys.stderr)
+        print(f"fairtrial: {safe(str(error))}", file=sys.stderr)
         sys.exit(_exit_code(error))
 
 
@@ -85,12 +86,19 @@ def run(campaign: CampaignArgument) -> None:
     folder.prepare()
     console = Console()
     progress = Progress(console)
-    for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked_to_stop, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    async def play() -> Standing:
+        task = asyncio.current_task()
+        assert task is not None
+        for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(asked_to_stop) is not signal.SIG_IGN:  # as under nohup
+                asyncio.get_running_loop().add_signal_handler(asked_to_stop, task.cancel)
+        return await run_campaign(folder, progress)
+
     try:
         with logging_to(folder.log), progress.shown():
-            standing = asyncio.run(run_campaign(folder, progress))
-    except KeyboardInterrupt:
+            standing = asyncio.run(play())
+    except (KeyboardInterrupt, asyncio.CancelledError):
         _say_interrupted(folder)
         raise typer.Exit(130) from None
     _conclude(folder, standing)
@@ -190,7 +198,7 @@ def replay(
     result = asyncio.run(replay_transcript(_transcript(run), suite))
     count = f"{result.identical} of {result.results} results identical"
     if not result.same:
-        typer.echo(result.first_difference)
+        typer.echo(safe(result.first_difference or ""))
         raise EvidenceDiffers(f"the replay differs: {count}")
     graded = "same verdict" if result.recorded_verdict is not None else "no verdict was recorded"
     typer.echo(f"{graded}, {count}")
@@ -237,8 +245,13 @@ def certify(
     print_table(proofs, console)
     if any(proof.failed for proof in proofs):
         raise EvidenceDiffers(f"{loaded.name}: not certified")
-    if len(tasks) == len(loaded.tasks) and seeds >= LEAST_SEEDS:
-        console.print(f"certified: {write_certificate(loaded, proofs)}", soft_wrap=True)
+    certificate = write_certificate(loaded, proofs)
+    if certificate:
+        console.print(f"certified: {certificate}", soft_wrap=True)
+    else:
+        console.print(
+            f"All do as they must. A certificate takes every task, and {LEAST_SEEDS} seeds."
+        )
 
 
 @app.command()
@@ -363,7 +376,7 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
         console.print(f"  {_short(path)}", highlight=False, soft_wrap=True)
     console.print(f"Transcripts: {_short(folder.transcripts)}", highlight=False, soft_wrap=True)
     if standing.stopped_by is not None:
-        print(f"fairtrial: the campaign was stopped: {standing.stopped_by}", file=sys.stderr)
+        print(f"fairtrial: the campaign was stopped: {safe(standing.stopped_by)}", file=sys.stderr)
     if standing.owed:
         print(
             f"fairtrial: infrastructure left {standing.owed} of {standing.total} runs undone; "

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,12 @@ def examine(config: Path | None = None) -> Iterator[Finding]:
 
 
 def _sandbox() -> Finding:
-    sandbox = make_sandbox("bubblewrap")
     try:
-        facts = sandbox.open()
+        sandbox = make_sandbox("bubblewrap")
+        with closing(sandbox):
+            facts = sandbox.open()
     except FairtrialError as error:
         return Finding("sandbox", False, str(error))
-    finally:
-        sandbox.close()
     return Finding("sandbox", True, ", ".join(f"{key} {value}" for key, value in facts.items()))
 
 

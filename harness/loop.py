@@ -45,8 +45,12 @@ async def play(
         yield reply
         for signal in signals_in(reply):
             yield signal
+        model_seconds += reply.model_seconds or 0.0
         if reply.finish_reason == "context":
             yield Ended(turn=turn, budget="context")
+            return
+        if budgets.model_seconds is not None and model_seconds > budgets.model_seconds:
+            yield Ended(turn=turn, budget="clock")
             return
         if not reply.tool_calls:
             yield Ended(turn=turn)
@@ -57,8 +61,4 @@ async def play(
             yield result
             if notable:
                 yield notable
-        model_seconds += reply.model_seconds or 0.0
-        if budgets.model_seconds is not None and model_seconds >= budgets.model_seconds:
-            yield Ended(turn=turn, budget="clock")
-            return
     yield Ended(turn=budgets.turns, budget="turns")

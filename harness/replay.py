@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.attempt import Stage, play_attempt
 from harness.errors import BadInput, SandboxFailed
 from harness.models import scripted
-from harness.records import Event, Fault, Graded, Started, ToolResult
+from harness.records import Event, Fault, Graded, Outcome, OutcomeName, Started, ToolResult
 from harness.sandbox import Limits
 from harness.sandbox import make as make_sandbox
 from harness.store import read_header, read_transcript
@@ -68,7 +68,7 @@ async def replay(path: Path, suite: str | None = None) -> Replay:
     sandbox = make_sandbox("bubblewrap")
     replayed: list[Event] = []
     try:
-        await asyncio.to_thread(sandbox.open)
+        await asyncio.to_thread(sandbox.open, (task.folder.parent, path.parent))
         stage = Stage(task, variant, model, sandbox, Limits())
         await play_attempt(started, stage, replayed.append)
     finally:
@@ -90,8 +90,12 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event]) -> Replay:
         missing = then[len(now)]
         differences.append(f"turn {missing.turn}: the recorded {missing.name} was not reached")
     was, is_now = _verdict(recorded), _verdict(replayed)
-    if was is not None and was != is_now:
+    if was is not None and _checks(recorded) != _checks(replayed):
         differences.append(_verdicts_differ(recorded, replayed))
+    elif _outcome(recorded) != _outcome(replayed):
+        differences.append(
+            f"another outcome: {_outcome(recorded)} is recorded, and it is {_outcome(replayed)}"
+        )
     return Replay(
         results=len(then),
         identical=sum(_alike(a) == _alike(b) for a, b in zip(then, now, strict=False)),
@@ -136,14 +140,26 @@ def _graded(events: Sequence[Event]) -> Graded | None:
     return next((event for event in events if isinstance(event, Graded)), None)
 
 
+def _checks(events: Sequence[Event]) -> dict[str, bool]:
+    graded = _graded(events)
+    return {check.name: check.passed for check in graded.checks} if graded else {}
+
+
+def _outcome(events: Sequence[Event]) -> OutcomeName | None:
+    """The outcome that was recorded; None where there is none of the model's."""
+    last = events[-1]
+    if not isinstance(last, Outcome) or last.outcome == "infrastructure_error":
+        return None
+    return last.outcome
+
+
 def _verdict(events: Sequence[Event]) -> bool | None:
     graded = _graded(events)
     return None if graded is None else graded.passed
 
 
 def _verdicts_differ(recorded: Sequence[Event], replayed: Sequence[Event]) -> str:
-    then, now = _graded(recorded), _graded(replayed)
-    was = {check.name: check.passed for check in then.checks} if then else {}
+    was, now = _checks(recorded), _graded(replayed)
     differing = [c for c in (now.checks if now else ()) if was.get(c.name) != c.passed]
     checks = "; ".join(f"{c.name} is now {c.passed}: {c.detail}" for c in differing)
     return f"another verdict: {checks or 'the checks are other ones'}"

@@ -29,7 +29,7 @@ from typing import IO, Literal, Self
 
 from pydantic import AwareDatetime, ValidationError
 
-from harness.errors import BadInput, DiskFull, from_os_error
+from harness.errors import BadInput, DiskFull
 from harness.records import EVENT, Cause, Event, Outcome, OutcomeName, Record, Started
 
 
@@ -170,19 +170,22 @@ class JsonLines:
     def append(self, record: Record) -> None:
         """Write one line; raises DiskFull where it cannot be written."""
         line = record.model_dump_json().encode() + b"\n"
+        size = os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(line)
         except OSError as error:
-            raise from_os_error(error, DiskFull) from error
+            raise DiskFull(str(error)) from error
         if written != len(line):
-            raise DiskFull(f"{self._file.name}: only part of a line could be written")
+            # What is written next, where space is found again, must not stand in this line.
+            os.ftruncate(self._file.fileno(), size)
+            raise DiskFull(f"{self._file.name}: No space left on device for a whole line")
 
     def close(self) -> None:
         """Put what was written on the disk itself, then close; raises DiskFull as append does."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise from_os_error(error, DiskFull) from error
+            raise DiskFull(str(error)) from error
         finally:
             self._file.close()
 
@@ -240,9 +243,13 @@ def last_outcome(path: Path) -> Outcome | None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is never seen half written."""
+    """Write a file so that it is never seen half written. Raises DiskFull where space ran out,
+    and BadInput where its folder cannot be written."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -252,7 +259,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise from_os_error(error, DiskFull) from error
+        raise DiskFull(str(error)) from error
 
 
 def _torn(path: Path) -> bool:

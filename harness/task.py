@@ -20,15 +20,23 @@ import hashlib
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from types import ModuleType
 from typing import Any
 
 from pydantic import Field
 
-from harness.errors import BadInput, CheckerCrashed, InfrastructureFault, did_you_mean
+from harness.errors import (
+    BadInput,
+    CheckerCrashed,
+    InfrastructureFault,
+    did_you_mean,
+    from_os_error,
+)
 from harness.records import Budgets, Check, Event, Record, Verdict
 from harness.sandbox import CommandResult, Limits, Sandbox
 from harness.toml_file import read_toml, validate
@@ -62,7 +70,8 @@ class TaskFile(Record):
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a suite. ``digest`` covers every file of its folder."""
+    """One task of a suite. ``digest`` covers every file of its folder, and what the suite adds:
+    the system prompt and the budgets."""
 
     id: str
     folder: Path
@@ -180,11 +189,33 @@ def _put(folder: Path, path: str, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
+CHECKER_SECONDS = 120.0
+"""How long a checker may take; what it runs in the sandbox is bounded by itself."""
+
+
 def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
     """Let the task's own checker judge the run; raises CheckerCrashed if it cannot.
 
     ``without`` names a check that is to pass whatever it finds: what does it hold off?
     """
+    done: Future[Verdict] = Future()
+
+    def judge() -> None:
+        try:
+            done.set_result(_verdict(run, without))
+        except BaseException as error:  # noqa: BLE001 - raised again by result()
+            done.set_exception(error)
+
+    # A thread that hangs cannot be stopped; as a daemon it does not outlive us.
+    Thread(target=judge, daemon=True).start()
+    try:
+        return done.result(CHECKER_SECONDS)
+    except TimeoutError:
+        where = run.task.folder / "checker.py"
+        raise CheckerCrashed(f"{where}: not done after {CHECKER_SECONDS:g} seconds") from None
+
+
+def _verdict(run: FinishedRun, without: str | None) -> Verdict:
     path = run.task.folder / "checker.py"
     module = ModuleType(f"checker_of_{run.task.id}")
     module.__file__ = str(path)
@@ -196,7 +227,9 @@ def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
         verdict = module.check(run)
     except InfrastructureFault:
         raise
-    except Exception as error:
+    except OSError as error:
+        raise from_os_error(error, CheckerCrashed) from error
+    except (Exception, SystemExit) as error:
         raise CheckerCrashed(f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(verdict, Verdict):
         raise CheckerCrashed(f"{path}: check() returned {type(verdict).__name__}, not a Verdict")
@@ -231,6 +264,9 @@ def load_suite(name: str, relative_to: Path | None = None) -> Suite:
             raise BadInput(f"no suite {name!r}; {did_you_mean(name, built_in_suites())}")
     file = folder / "suite.toml"
     suite = validate(SuiteFile, read_toml(file), str(file))
+    for task in suite.tasks:
+        if suite.tasks.count(task) > 1:
+            raise BadInput(f"{file}: the task {task!r} is named twice; leave one out")
     tasks = tuple(_load_task(folder / task, suite) for task in suite.tasks)
     return Suite(folder.resolve().name, suite.title, folder, tasks)
 
@@ -249,7 +285,8 @@ def _load_task(folder: Path, suite: SuiteFile) -> Task:
     for tool in task.tools:
         if tool not in tool_names():
             raise BadInput(f"{file}: no tool {tool!r}; {did_you_mean(tool, tool_names())}")
-    budgets = {**suite.budgets.model_dump(), **task.budgets}
+    budgets = validate(Budgets, {**suite.budgets.model_dump(), **task.budgets}, f"{file}: budgets")
+    told = f"{digest_folder(folder)}\n{suite.system_prompt.strip()}\n{budgets.model_dump_json()}"
     return Task(
         id=folder.name,
         folder=folder,
@@ -258,6 +295,6 @@ def _load_task(folder: Path, suite: SuiteFile) -> Task:
         system_prompt=suite.system_prompt.strip(),
         tools=task.tools,
         tags=task.tags,
-        budgets=validate(Budgets, budgets, f"{file}: budgets"),
-        digest=digest_folder(folder),
+        budgets=budgets,
+        digest=hashlib.sha256(told.encode()).hexdigest(),
     )

@@ -85,10 +85,10 @@ def load_variant(folder: Path, digest: str, seed: int | None) -> Variant:
 
     ``digest`` is the folder's: a task that has changed is read again. Raises BadInput.
     """
-    module = _module(folder)
     if seed is not None and not can_be_drawn(folder):
         raise BadInput(f"{folder}: no variants.py, so no seed can draw a variant of this task")
     try:
+        module = _module(folder)
         facts = module.draw(random.Random(seed)) if seed is not None else module.FIXED
         files = {path: text.encode() for path, text in module.files(facts).items()}
         sql = module.database(facts) if hasattr(module, "database") else _sql(folder, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def make_campaign(tmp_path: Path) -> MakeCampaign:
     ) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        top = "".join(f"{key} = {value!r}\n" for key, value in keys.items())
+        top = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
         text = f'suite = "{suite}"\n{top}{models}'
         (folder / "campaign.toml").write_text(text, encoding="utf-8")
         return folder

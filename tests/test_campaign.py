@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,9 @@ from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, evidence, fai
 
 ONE_AT_A_TIME = "[infrastructure]\nconcurrency = 1\n"
 """Slow enough for a test to step in between two runs."""
+
+
+PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
 def finished_runs(folder: Path) -> int:
@@ -116,6 +122,63 @@ def test_a_campaign_asked_to_stop_says_what_is_kept_and_goes_on_later(
     assert "Traceback" not in errors
     assert 4 <= kept < 32
     assert fairtrial("run", folder).returncode == 0
+
+
+def test_a_campaign_whose_folder_was_renamed_goes_on_with_its_own_runs(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(ORACLE + ONE_AT_A_TIME, runs_per_task=2)
+    stop_after(folder, 3, signal.SIGKILL)
+    kept = finished_runs(folder)
+    moved = folder.rename(folder.with_name("elsewhere"))
+    assert fairtrial("run", moved).returncode == 0
+    assert finished_runs(moved) == 8
+    assert kept >= 3
+    assert fairtrial("verify", moved).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'prompt = "You',
+            'prompt = "Be quick. You',
+            "the task has changed since the campaign began",
+        ),
+        (', "task_04_two_hops"', "", "the task has changed since the campaign began"),
+    ],
+)
+def test_a_suite_that_changed_since_the_campaign_began_is_refused(
+    make_campaign: MakeCampaign, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    suite = tmp_path / "my-suite-v1"
+    shutil.copytree(BUILT_IN / "first-steps-v1", suite)
+    folder = make_campaign(suite=str(suite), runs_per_task=1)
+    fairtrial("run", folder)
+    text = (suite / "suite.toml").read_text()
+    assert text.count(old) == 1
+    (suite / "suite.toml").write_text(text.replace(old, new))
+    again = fairtrial("run", folder)
+    assert again.returncode == 2
+    assert said in again.stderr
+
+
+def test_a_campaign_in_the_background_of_a_script_can_be_asked_to_stop(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(ORACLE + ONE_AT_A_TIME, runs_per_task=20)
+    words = " ".join(shlex.quote(word) for word in command("run", folder))
+    # Without job control a shell starts what is in its background deaf to SIGINT.
+    with subprocess.Popen(["sh", "-c", f"{words} & echo $!; wait $!"], **PIPES) as shell:
+        assert shell.stdout is not None
+        process = int(shell.stdout.readline())
+        while finished_runs(folder) < 2:
+            time.sleep(0.01)
+        os.kill(process, signal.SIGTERM)
+        _, errors = shell.communicate(timeout=60)
+    assert "runs are finished and kept" in errors
+    entries = (folder / "data" / "ledger.jsonl").read_text()
+    assert entries.count('"event":"begun"') == entries.count('"event":"ended"')
 
 
 def test_of_two_at_once_on_one_campaign_the_second_is_refused(

@@ -176,3 +176,20 @@ def test_what_fewshot_renders_it_reads_back(command: str) -> None:
 
 def test_an_answer_is_the_rest_of_its_line() -> None:
     assert fewshot.parse("Answer: 42 ", 1).text == "42"
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "said"),
+    [
+        ("<think>\n46 or 47?\n</think>\n\n47", "46 or 47?", "47"),
+        ("<think>I could call <tool_call>", "I could call <tool_call>", ""),
+        ("It says <think>.", None, "It says <think>."),
+    ],
+)
+def test_what_a_model_thinks_is_kept_apart_from_what_it_says(
+    text: str, reasoning: str | None, said: str
+) -> None:
+    parsed = hermes.parse(text, 1)
+    assert (parsed.reasoning, parsed.text) == (reasoning, said)
+    assert parsed.tool_calls == ()
+    assert parsed.malformed is None

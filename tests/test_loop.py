@@ -81,6 +81,12 @@ async def test_the_clock_counts_the_models_own_seconds_alone() -> None:
     assert events[-1] == Ended(turn=3, budget="clock")
 
 
+async def test_an_answer_that_came_after_the_models_time_was_up_is_none() -> None:
+    late = answering("x").model_copy(update={"model_seconds": 6.0})
+    events = await events_of(late, budgets=Budgets(model_seconds=5))
+    assert events[-1] == Ended(turn=1, budget="clock")
+
+
 async def test_every_message_that_enters_the_prompt_is_an_event() -> None:
     seen: list[Sequence[Message]] = []
     script = [calling("shell"), calling("sql", "shell"), answering("x")]

@@ -177,6 +177,31 @@ async def test_arguments_that_are_no_object_go_back_inside_one(arguments: str, s
     assert body["messages"][1]["tool_calls"][0]["function"]["arguments"] == sent
 
 
+async def test_a_name_that_endpoints_refuse_goes_back_in_letters_they_take() -> None:
+    call = ToolCall(id="c1", name="functions.fs_read<|x|>", arguments="{}")
+    reply = Reply(turn=1, tool_calls=(call,), finish_reason="tool_calls")
+    result = ToolResult(turn=1, call_id="c1", name=call.name, content="no", ok=False, seconds=0.1)
+    _, sent, _ = (await body_sent(ASKED, reply, result))["messages"]
+    assert sent["tool_calls"][0]["function"]["name"] == "functions_fs_read__x__"
+
+
+async def test_a_refusal_in_the_middle_of_one_run_does_not_stop_the_others() -> None:
+    refuse = answer(400, {"error": {"message": "messages[3] is not allowed"}})
+    async with endpoint(refuse) as server, opened(server.base_url) as model:
+        stops = {}
+        for turn in (1, 2):
+            with pytest.raises(BadResponse) as caught:
+                await model.reply(a_request(turn=turn))
+            stops[turn] = caught.value.stops_campaign
+    assert stops == {1: True, 2: False}
+
+
+async def test_a_reply_cut_before_its_own_limit_met_the_end_of_the_context() -> None:
+    used = {"choices": [], "usage": {"prompt_tokens": 500, "completion_tokens": 12}}
+    told = await reply_to(stream(delta("and so"), finish("length"), used))
+    assert told.finish_reason == "context"
+
+
 async def test_reasoning_and_null_content_go_back_to_endpoints_that_want_them() -> None:
     body = await body_sent(
         *conversation_with("{}"), reasoning_key="reasoning_content", null_content=True

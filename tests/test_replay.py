@@ -74,6 +74,29 @@ def test_a_verdict_that_differs_is_shown_and_fails(oracle_run: Path) -> None:
     assert "another verdict" in done.stdout
 
 
+def test_an_outcome_that_was_changed_by_hand_is_shown_and_fails(oracle_run: Path) -> None:
+    def change(event: dict[str, Any]) -> None:
+        if event["type"] == "outcome":
+            event["outcome"] = "wrong_answer"
+
+    rewrite(oracle_run, change)
+    done = fairtrial("replay", oracle_run)
+    assert done.returncode == 1
+    assert "another outcome: wrong_answer is recorded, and it is pass" in done.stdout
+
+
+def test_nothing_that_a_transcript_holds_is_obeyed_by_the_terminal(oracle_run: Path) -> None:
+    def change(event: dict[str, Any]) -> None:
+        if event["type"] == "tool_result":
+            event["content"] = "\x1b]0;owned\x07" + event["content"]
+
+    rewrite(oracle_run, change)
+    done = fairtrial("replay", oracle_run)
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\\x1b]0;owned" in done.stdout
+
+
 def test_a_run_cut_off_by_a_kill_replays_as_far_as_it_came(oracle_run: Path) -> None:
     lines = oracle_run.read_text().splitlines(keepends=True)
     kept = next(n for n, line in enumerate(lines) if '"type":"tool_result"' in line)

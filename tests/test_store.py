@@ -126,3 +126,22 @@ def test_any_text_a_model_can_produce_survives_the_transcript(text: str) -> None
     assert Reply.model_validate_json(reply.model_dump_json()) == reply
     if text.isascii():
         assert reply.text == text
+
+
+def test_what_is_written_after_half_a_line_did_not_fit_can_be_read(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = tmp_path / "t.jsonl"
+    with JsonLines(path) as lines:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+            with pytest.raises(DiskFull):
+                lines.append(EVENTS[0])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        lines.append(EVENTS[1])
+    assert list(read_transcript(path)) == [EVENTS[1]]
+
+
+def test_a_folder_that_cannot_be_written_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_whole(Path("/proc/x.toml"), "")

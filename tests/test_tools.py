@@ -341,6 +341,11 @@ def test_a_query_that_needs_too_much_memory_is_refused(bench: Bench) -> None:
         sql(bench, query)
 
 
+def test_an_error_that_sqlite_words_in_no_utf8_is_the_models_error(bench: Bench) -> None:
+    with pytest.raises(ToolError):
+        sql(bench, "SELECT json_extract('{}', CAST(x'24ff' AS TEXT))")
+
+
 def test_a_huge_result_is_cut_and_says_so(bench: Bench) -> None:
     lines = sql(bench, "SELECT n FROM numbers").split("\n")
     assert lines[0] == "n"

@@ -71,9 +71,11 @@ def tables(evidence: Evidence) -> list[Table]:
 def runs(evidence: Evidence) -> pd.DataFrame:
     """A row per run: its latest attempt. No clock time, no count of attempts: how often a
     campaign was interrupted is no property of its runs."""
-    columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest"]
+    columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed"]
     columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
-    return evidence.runs[[*columns, *TOKENS, "usd", *TIMES]].astype(dict.fromkeys(TOKENS, "Int64"))
+    return evidence.runs[[*columns, *TOKENS, "usd", *TIMES]].astype(
+        dict.fromkeys((*TOKENS, "variant_seed"), "Int64")
+    )
 
 
 def pass_rates(evidence: Evidence) -> pd.DataFrame:

@@ -48,6 +48,7 @@ class Attempt:
     transcript: str
     seed: int
     task_digest: str
+    variant_seed: int | None
     started_at: str
     ended_at: str | None = None
     outcome: str = "infrastructure_error"
@@ -99,6 +100,7 @@ def _begin(path: Path, started: Started) -> Attempt:
         transcript=path.name,
         seed=started.seed,
         task_digest=started.task_digest,
+        variant_seed=started.variant_seed,
         started_at=started.started_at.isoformat(),
     )
 

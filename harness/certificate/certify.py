@@ -17,7 +17,7 @@ import asyncio
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +26,12 @@ from typing import Literal, get_args
 
 from harness import machine
 from harness.attempt import Stage, play_attempt
-from harness.certificate import Certificate, CertifiedTask, certificate_file
+from harness.certificate import (
+    LEAST_SEEDS,
+    Certificate,
+    CertifiedTask,
+    certificate_file,
+)
 from harness.certificate.attackers import attacks
 from harness.errors import CheckerCrashed
 from harness.models.scripted import Model, Script, Settings, read_script
@@ -92,6 +97,11 @@ class Proof:
     verdicts: dict[int | None, Verdict] = field(default_factory=dict)
     """The oracle's, by seed."""
 
+    @property
+    def seeds_needed(self) -> int:
+        """How many variants, beside the published one, a certificate asks for."""
+        return LEAST_SEEDS if can_be_drawn(self.task.folder) else 0
+
     def failures(self, aspect: Aspect) -> int:
         """How many did not do as they must in one aspect."""
         return sum(found == aspect for found, _ in self.failed)
@@ -127,7 +137,7 @@ async def certify(
             notice(trial)
 
     try:
-        await asyncio.to_thread(sandbox.open)
+        await asyncio.to_thread(sandbox.open, (suite.folder,))
         # Attacks come after the rest, which shows them the places that are worth attacking.
         for trials_of in (_own_trials, _attacks):
             todo = [(proof, trial) for proof in proofs for trial in trials_of(proof)]
@@ -142,12 +152,19 @@ async def certify(
     return proofs
 
 
-def write_certificate(suite: Suite, proofs: Iterable[Proof]) -> Path:
-    """Write what was proved beside the suite; raises BadInput where it cannot be written."""
+def write_certificate(suite: Suite, proofs: Sequence[Proof]) -> Path | None:
+    """Write what was proved beside the suite, if every task was, on as many variants as it takes.
+
+    Raises BadInput where it cannot be written. None: it was less, and nothing is written.
+    """
+    proved = {proof.task.id for proof in proofs if len(proof.seeds) >= proof.seeds_needed}
+    if proved != {task.id for task in suite.tasks}:
+        return None
+    versions = machine.versions()
     certificate = Certificate(
         suite=suite.name,
         certified_at=datetime.now(UTC),
-        versions=machine.versions(),
+        versions={name: versions[name] for name in ("fairtrial", "python")},
         tasks={
             proof.task.id: CertifiedTask(
                 digest=proof.task.digest,

@@ -55,6 +55,7 @@ class Parsed:
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     malformed: str | None = None
+    reasoning: str | None = None
 
 
 class Dialect(Protocol):

@@ -51,13 +51,15 @@ Answer: 7
     "shell": """\
 Question: Run the command wc -c note.txt. How many bytes does the file have?
 Call: shell {"command": "wc -c note.txt"}
-Result: exit code 0
+Result: exit code: 0
+stdout:
 310 note.txt
 Answer: 310
 
 Question: Run the command ls. What file is there?
 Call: shell {"command": "ls"}
-Result: exit code 0
+Result: exit code: 0
+stdout:
 plan.md
 Answer: plan.md
 """,
@@ -66,12 +68,14 @@ Question: The database has a table named cars. What is the highest price in the 
 Call: sql {"query": "SELECT max(price) FROM cars"}
 Result: max(price)
 21500
+(1 row)
 Answer: 21500
 
 Question: The database has a table named trees. How many rows are in the table trees?
 Call: sql {"query": "SELECT count(*) FROM trees"}
 Result: count(*)
 96
+(1 row)
 Answer: 96
 """,
 }

@@ -5,12 +5,14 @@
     {"name": "shell", "arguments": {"command": "ls"}}
     </tool_call><|im_end|>
 
+What a model thinks, ``<think>...</think>`` at the beginning, is kept apart and not sent back.
 Results go back in the user's turn, inside ``<tool_response>``; those of one reply share a turn.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ VERSION = 1
 STOPS = ("<|im_end|>", "<|im_start|>")
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
+_THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL)
 _BLANKS = frozenset(" \t\r\n")
 # Not strict: models write line breaks inside strings as they are.
 _JSON = json.JSONDecoder(strict=False)
@@ -38,7 +41,8 @@ def render(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> list
 
 
 def parse(text: str, turn: int) -> Parsed:
-    """Take the calls out of a reply, in order; each call's arguments stay as they were written."""
+    """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
+    reasoning, text = _reasoning(text)
     outside: list[str] = []
     calls: list[ToolCall] = []
     malformed: str | None = None
@@ -55,7 +59,13 @@ def parse(text: str, turn: int) -> Parsed:
         calls.append(ToolCall(id=f"call_{turn}_{len(calls) + 1}", name=name, arguments=arguments))
         at = end
     outside.append(text[at:])
-    return Parsed("".join(outside).strip(), tuple(calls), malformed)
+    return Parsed("".join(outside).strip(), tuple(calls), malformed, reasoning)
+
+
+def _reasoning(text: str) -> tuple[str | None, str]:
+    """What a reply thinks before it speaks, and what it says."""
+    thought = _THOUGHT.match(text)
+    return (thought[1].strip(), text[thought.end() :]) if thought else (None, text)
 
 
 def grammar(tools: Sequence[ToolSchema]) -> None:

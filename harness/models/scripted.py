@@ -127,8 +127,11 @@ def read_script(path: Path) -> Script:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: no script can be read here: {error}") from None
     replies: list[ScriptLine | Completion] = []
-    # Not splitlines(), which also splits inside strings; a last line without its end is torn.
-    for number, line in enumerate(text.split("\n")[:-1], start=1):
+    lines = text.split("\n")  # not splitlines(), which also splits inside strings
+    recorded = text.startswith('{"type":')
+    if recorded or not lines[-1]:
+        lines.pop()  # nothing, or an event that was cut short
+    for number, line in enumerate(lines, start=1):
         try:
             replies += _replies_in(line)
         except (ValidationError, ValueError) as error:

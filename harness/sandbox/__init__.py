@@ -56,8 +56,11 @@ class CommandResult:
 class Sandbox(Protocol):
     """One kind of isolation, for as long as the campaign runs."""
 
-    def open(self) -> dict[str, Any]:
+    def open(self, hide: Sequence[Path] = ()) -> dict[str, Any]:
         """Prove that isolation holds here and return what was observed (kind, versions).
+
+        ``hide`` are folders of the host, beside our own, that commands must not see even where
+        they lie in what commands can read, such as /usr.
 
         Raises BadInput, with the system's own words and what to install, where it does not.
         """

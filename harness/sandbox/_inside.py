@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import BadInput
@@ -45,9 +45,10 @@ class Inside:
     """The same for every command of a sandbox. Its own files are made in ``scratch``; ``owner``
     must be able to read whatever is bound. Raises BadInput where there is no fit Python."""
 
-    def __init__(self, scratch: Path, owner: int | None) -> None:
+    def __init__(self, scratch: Path, owner: int | None, hide: Sequence[Path] = ()) -> None:
         self.environment = dict(ENVIRONMENT)
         self._etc = _make_etc(scratch / "etc")
+        self._hide = tuple(path.resolve() for path in hide)
         self._bound = {_USR: _USR}
         if not _is_fit(shutil.which("python3", path=self.environment["PATH"])):
             self._bring_python(scratch / "bin", owner)
@@ -96,7 +97,7 @@ class Inside:
         """Our own files, suites among them, and the current folder, where they lie in what is
         bound: models must not read checkers."""
         here = Path.cwd().resolve()
-        ours = [_OURS, *(_OURS.parent / name for name in ("verification", "tasks"))]
+        ours = [_OURS, *(_OURS.parent / name for name in ("verification", "tasks")), *self._hide]
         if not any(path.is_relative_to(here) for path in (Path("/usr/bin"), *self._bound.values())):
             ours.append(here)
         for path in filter(Path.is_dir, ours):

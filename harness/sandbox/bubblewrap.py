@@ -1,10 +1,11 @@
 """The default sandbox: a fresh bubblewrap for every command.
 
 What it claims, and tests/test_sandbox.py attacks. A command sees /usr, a made-up /etc, its
-workspace, and no other file of the host; not the host's environment, processes, network or
-terminal; nor other runs. It has no capability and cannot get one, makes no namespaces, and only
-the calls that ``_seccomp`` leaves. It is bounded in time, output, processes, memory and disk, and
-nothing of it outlives it but what is in the workspace.
+workspace, and no other file of the host (though /proc/self/mountinfo tells where on the host
+these lie); not the host's environment, processes, network or terminal; nor other runs. It has no
+capability and cannot get one, makes no namespaces, and only the calls that ``_seccomp`` leaves. It
+is bounded in time, output, processes, memory and disk, and nothing of it outlives it but what is
+in the workspace.
 
 What it does not claim: protection from holes in the kernel, or from memory that belongs to no
 process, such as the buffers of sockets, beyond what 256 descriptors for each of 128 processes
@@ -41,6 +42,9 @@ _ADDRESS_SPACES = 4
 
 _DESCRIPTORS = 256
 
+_IN_HIDDEN = ("suite.toml", "campaign.toml")
+"""What lies in folders that are to be hidden. The folders themselves may be seen, empty."""
+
 
 class Sandbox(Base):
     """Commands in bubblewrap. See the module for what that holds."""
@@ -51,14 +55,14 @@ class Sandbox(Base):
         self._options: tuple[str, ...] = ()
         self._program = b""
 
-    def open(self) -> dict[str, Any]:
+    def open(self, hide: Sequence[Path] = ()) -> dict[str, Any]:
         """Prove by a command that isolation holds. Raises BadInput where it does not."""
         self.make_scratch()
         self._bwrap, version = find_bwrap(self.scratch, self._owner)
-        inside = Inside(self.scratch, self._owner)
+        inside = Inside(self.scratch, self._owner, hide)
         self._options = inside.options()
         self._program = export()
-        facts = self._probe(inside.environment)
+        facts = self._probe(inside.environment, hide)
         return {"kind": "bubblewrap", "bwrap": version, "python": facts["python"]}
 
     def run(
@@ -100,13 +104,14 @@ class Sandbox(Base):
                 raise SandboxFailed(f"bubblewrap could not run a command: {said or 'it died'}")
             return result
 
-    def _probe(self, environment: Mapping[str, str]) -> dict[str, Any]:
+    def _probe(self, environment: Mapping[str, str], hide: Sequence[Path]) -> dict[str, Any]:
         """Run a command as any other is run, and look at what it could see."""
         canary = self.scratch / "canary"
         canary.touch()
         workspace = self.make_workspace()
         try:
-            command = ["python3", "-I", "-", str(canary), __file__]
+            files = [str(path / name) for path in hide for name in _IN_HIDDEN]
+            command = ["python3", "-I", "-", str(canary), __file__, *files]
             result = self.run(command, workspace, stdin=PROBE)
             if result.exit_code != 0:
                 said = result.stderr.decode(errors="replace").strip() or f"{result.stopped}"

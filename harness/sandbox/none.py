@@ -26,7 +26,7 @@ class Sandbox(Base):
     def __init__(self) -> None:
         super().__init__(Process.kill)
 
-    def open(self) -> dict[str, Any]:
+    def open(self, hide: Sequence[Path] = ()) -> dict[str, Any]:
         """Nothing is proved: nothing holds."""
         self.make_scratch()
         return {"kind": "none", "python": platform.python_version()}

@@ -67,6 +67,9 @@ def main(file: str, query: str) -> int:
     except (sqlite3.Error, sqlite3.Warning) as error:
         say(explain(str(error)))
         return 1
+    except UnicodeError:
+        say("an error whose text is no UTF-8")
+        return 1
     except MemoryError:
         say("the query needs more memory than it may have")
         return 1

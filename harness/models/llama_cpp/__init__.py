@@ -120,6 +120,7 @@ class Model:
         called = parsed.tool_calls and generated.finish_reason == "stop"
         return Completion(
             text=parsed.text,
+            reasoning=parsed.reasoning,
             tool_calls=parsed.tool_calls,
             finish_reason="tool_calls" if called else generated.finish_reason,
             usage=Usage(input=generated.input, cached=generated.cached, output=generated.output),

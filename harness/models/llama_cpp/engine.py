@@ -70,8 +70,9 @@ class Engine:
         """Continue a prompt; ``beat`` is called after every evaluation."""
         began = time.monotonic()
         prompt = [self._tokenize(segment) for segment in request.prompt]
+        if C.llama_vocab_get_add_bos(self._vocab):
+            prompt[0].insert(0, C.llama_vocab_bos(self._vocab))
         tokens = [token for segment in prompt for token in segment]
-        digest = hashlib.sha256(np.array(tokens, dtype=np.int32).tobytes()).hexdigest()
         reply = _Reply(request.stops)
         cached = 0
         first: float | None = None
@@ -94,7 +95,6 @@ class Engine:
             output=reply.tokens,
             first_token_seconds=first,
             seconds=time.monotonic() - began,
-            prompt_sha256=digest,
         )
 
     def _advance(
@@ -122,7 +122,11 @@ class Engine:
                 break
             same += 1
         cached = sum(map(len, prompt[:same]))
-        C.llama_memory_seq_rm(C.llama_get_memory(self._context), 0, cached, -1)
+        memory = C.llama_get_memory(self._context)
+        if not C.llama_memory_seq_rm(memory, 0, cached, -1):
+            # Recurrent models keep one state for all that was read: they begin anew.
+            C.llama_memory_clear(memory, True)
+            cached = same = 0
         self._kept = prompt[:same]
         for segment in prompt[same:]:
             for start in range(0, len(segment), self._load.n_batch):

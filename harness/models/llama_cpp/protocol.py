@@ -18,7 +18,7 @@ from harness.records import FinishReason, Record, Sampling
 
 
 class Load(Record):
-    """Load a model; the first line. ``n_ctx`` 0 is the context the model was trained for."""
+    """Load a model; the first line."""
 
     type: Literal["load"] = "load"
     path: str
@@ -62,7 +62,7 @@ class Beat(Record):
 
 
 class Generated(Record):
-    """A whole reply. ``raw`` is its text up to the stop; times are seconds, sizes tokens."""
+    """A whole reply, up to the stop. Times are seconds, sizes tokens."""
 
     type: Literal["generated"] = "generated"
     text: str
@@ -72,7 +72,6 @@ class Generated(Record):
     output: int
     first_token_seconds: float | None
     seconds: float
-    prompt_sha256: str
 
 
 FROM_PARENT: TypeAdapter[Load | Generate] = TypeAdapter(

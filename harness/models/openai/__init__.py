@@ -20,7 +20,7 @@ import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 from pydantic import BaseModel, ValidationError
 
-from harness.errors import BadInput, InfrastructureFault, ServerError
+from harness.errors import BadInput, BadResponse, InfrastructureFault, ServerError
 from harness.models import Request
 from harness.models.openai.faults import is_context_full, translated
 from harness.models.openai.messages import chat_request
@@ -84,13 +84,18 @@ class Model:
         """Answer one request; a full context is an answer, every other refusal a fault."""
         if self._client is None:
             raise RuntimeError("reply() before open()")
-        with translated(self._settings.base_url, self._hide):
-            try:
-                return await self._ask(self._client, request)
-            except openai.APIError as error:
-                if not is_context_full(error):
-                    raise
-                return Completion(finish_reason="context")
+        try:
+            with translated(self._settings.base_url, self._hide):
+                try:
+                    return await self._ask(self._client, request)
+                except openai.APIError as error:
+                    if not is_context_full(error):
+                        raise
+                    return Completion(finish_reason="context")
+        except BadResponse as fault:
+            # Later it may be something in this conversation that was refused, and in no other.
+            fault.stops_campaign = fault.stops_campaign and request.turn == 1
+            raise
 
     async def close(self) -> None:
         """Drop the connections. May be called at any time, and twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic_core import from_json
@@ -58,8 +59,13 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+        "function": {"name": _name(call.name), "arguments": _arguments(call.arguments)},
     }
+
+
+def _name(name: str) -> str:
+    """A call's name as endpoints take it back: some refuse the request for any other."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
 
 
 def _arguments(text: str) -> str:

@@ -88,6 +88,7 @@ class Assembly:
     def __init__(self, turn: int, max_tokens: int) -> None:
         self.begun = False
         self._turn = turn
+        self._max_tokens = max_tokens
         self._room = max_tokens * _LONGEST_TOKEN
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -178,6 +179,9 @@ class Assembly:
         if self._finish not in _REASONS:
             raise BadResponse(f"finish_reason {self._finish[:40]!r} is none that is known")
         reason = _REASONS[self._finish]
+        output = self._usage.completion_tokens if self._usage else None
+        if reason == "length" and output is not None and output < self._max_tokens:
+            return "context"  # it was not our limit that the reply met
         if reason == "tool_calls" and not self._calls:
             raise BadResponse("finish_reason is 'tool_calls', but no tool call came")
         return "tool_calls" if reason == "stop" and self._calls else reason
