@@ -42,7 +42,7 @@ from harness.sandbox import CommandResult, Limits, Sandbox
 from harness.toml_file import read_toml, validate
 from harness.tools import tool_names
 from harness.variant import Variant, load_variant
-from harness.workspace import WorkspaceError, copy_regular_files, list_files, read_file
+from harness.workspace import CACHES, WorkspaceError, copy_regular_files, list_files, read_file
 
 _BESIDE = Path(__file__).resolve().parent
 BUILT_IN = _BESIDE / "suites" if (_BESIDE / "suites").is_dir() else _BESIDE.parent / "tasks"
@@ -132,8 +132,8 @@ class FinishedRun:
         """The same file as the run began with."""
         return self.variant.files[path].decode()
 
-    def changed_files(self, ignore: Sequence[str] = ("__pycache__",)) -> list[str]:
-        """Paths that were added, removed or altered, without those that have a part in ``ignore``.
+    def changed_files(self) -> list[str]:
+        """Paths that were added, removed or altered, but for Python's caches.
 
         A workspace too large to list counts as one change, named ``*``.
         """
@@ -143,7 +143,7 @@ class FinishedRun:
             return ["*"]
         before = set(self.variant.files)
         untouched = {path for path in now & before if self._same(path)}
-        return sorted(p for p in (now | before) - untouched if not set(p.split("/")) & set(ignore))
+        return sorted(p for p in (now | before) - untouched if CACHES not in p.split("/"))
 
     def _same(self, path: str) -> bool:
         try:
@@ -244,7 +244,7 @@ def digest_folder(folder: Path) -> str:
     """SHA-256 over the path, the executable bit and the bytes of every file below ``folder``."""
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or "__pycache__" in path.parts:
+        if not path.is_file() or CACHES in path.parts:
             continue
         executable = "x" if path.stat().st_mode & stat.S_IXUSR else "-"
         content = hashlib.sha256(path.read_bytes()).hexdigest()

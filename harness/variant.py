@@ -29,8 +29,7 @@ from typing import Any
 import jinja2
 
 from harness.errors import BadInput
-
-_CACHES = "__pycache__"
+from harness.workspace import CACHES
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def _workspace(source: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
     return {
         path.relative_to(source).as_posix(): _content(path, facts)
         for path in sorted(source.rglob("*"))
-        if path.is_file() and _CACHES not in path.parts
+        if path.is_file() and CACHES not in path.parts
     }
 
 

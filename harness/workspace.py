@@ -27,6 +27,9 @@ LIST_LIMIT = 20_000
 COPY_LIMIT = 512 << 20
 """Bytes that one copy of a workspace may write; what comes after is skipped."""
 
+CACHES = "__pycache__"
+"""Folders that running a program leaves behind: they count as no change, and are not copied."""
+
 _LONGEST_PATH = 4096
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A FIFO without a writer would block for ever, and a terminal could become ours.
@@ -87,13 +90,15 @@ def list_files(root: Path) -> list[str]:
 def copy_regular_files(root: Path, target: Path) -> None:
     """Copy the regular files of ``root`` into the empty folder ``target``; skip the rest.
 
-    Skipped as well is what lies past any of the bounds above: no honest work comes near them.
+    Skipped as well are Python's caches, where code that nobody looks at could hide, and what lies
+    past any of the bounds above: no honest work comes near them.
     """
     left = COPY_LIMIT
     with closing(Walk(root)) as walk:
         try:
             for entry, _ in walk:
-                left -= _copy(walk, entry, target, left)
+                if CACHES not in walk.trail:
+                    left -= _copy(walk, entry, target, left)
         except WorkspaceError:
             return
 
