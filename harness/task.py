@@ -221,7 +221,8 @@ def _verdict(run: FinishedRun, without: str | None) -> Verdict:
     module.__file__ = str(path)
     try:
         # Compiled here, not imported, so that no bytecode is written into the suite.
-        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+        source = path.read_text(encoding="utf-8")
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
         if without is not None:
             module.__dict__["Check"] = partial(_check, without)
         verdict = module.check(run)

@@ -107,9 +107,11 @@ def _module(folder: Path) -> Any:
     module = ModuleType(f"variants_of_{folder.name}")
     module.__dict__.update(FIXED={}, files=lambda facts: {})
     path = folder / "variants.py"
+    module.__file__ = str(path)
     if path.is_file():
         # Compiled here, not imported, so that no bytecode is written into the suite.
-        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+        source = path.read_text(encoding="utf-8")
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     return module
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,7 @@ from harness.records import (
     ModelRecord,
     Outcome,
     Plan,
+    Reply,
     Sampling,
     Started,
     ToolResult,
@@ -64,6 +66,9 @@ _MUST_PASS = ("oracle", "alternatives")
 
 _EDIT = "assert text.count(old) == 1"
 """What a script says that edits a file; where it does not hold, the script is out of date."""
+
+_FOUND_NOTHING = re.compile(r'File "<stdin>", line \d+, in <module>\n(?: .*\n)*AssertionError\b')
+"""What Python then says, of a program that it was given on stdin."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +249,12 @@ def _what_is_wrong(trial: Trial, events: Sequence[Event]) -> str | None:
 
 
 def _stale(events: Sequence[Event]) -> bool:
+    replies = [event for event in events if isinstance(event, Reply)]
+    edits = {call.id for reply in replies for call in reply.tool_calls if _EDIT in call.arguments}
     return any(
-        isinstance(event, ToolResult) and f"{_EDIT}\nAssertionError" in event.content
+        isinstance(event, ToolResult)
+        and event.call_id in edits
+        and _FOUND_NOTHING.search(event.content)
         for event in events
     )
 
