@@ -3,7 +3,6 @@
 import re
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 from harness.answers import shortened, the_number
 from harness.records import Check, Verdict
@@ -24,7 +23,7 @@ NET_SALES = """
     LEFT JOIN customers ON customers.id = sales.customer_id
     LEFT JOIN taken_back USING (receipt)
     WHERE coalesce(customers.is_test, 0) = 0  -- unknown, or no customer: a real sale
-      AND strftime('%Y-%m', sold_at, utc_offset_minutes || ' minutes') = '2025-03'
+      AND strftime('%Y-%m', sold_at, utc_offset_minutes || ' minutes') = ?
     GROUP BY kiosks.id
     ORDER BY net DESC
 """
@@ -32,7 +31,7 @@ NET_SALES = """
 
 def check(run: FinishedRun) -> Verdict:
     """Accept the city alone of all six, with its net sales and no other number."""
-    ranking = _net_sales(run.task.folder / "database.sql")
+    ranking = _net_sales(run.variant.sql or "", run.facts["month"])
     city, cents = ranking[0]
     said = shortened(run.answer)
     named = [each for each, _ in ranking if re.search(rf"\b{each}\b", run.answer, re.IGNORECASE)]
@@ -48,8 +47,8 @@ def check(run: FinishedRun) -> Verdict:
     )
 
 
-def _net_sales(script: Path) -> list[tuple[str, int]]:
+def _net_sales(script: str, month: str) -> list[tuple[str, int]]:
     """Every city with its net sales of the month, the highest first."""
     with closing(sqlite3.connect(":memory:")) as database:
-        database.executescript(script.read_text(encoding="utf-8"))
-        return database.execute(NET_SALES).fetchall()
+        database.executescript(script)
+        return database.execute(NET_SALES, (month,)).fetchall()
