@@ -209,10 +209,10 @@ def certify(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A built-in suite, or a folder.")],
     task: Annotated[
         list[str] | None,
-        typer.Option(help="Only tasks whose name begins so (again for more); writes nothing."),
+        typer.Option(help="Only tasks whose name begins so (again for more)."),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=0, help="Variants drawn of each task; fewer than 20 write nothing.")
+        int, typer.Option(min=0, help="Variants drawn of each task; a certificate takes 20.")
     ] = 20,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Scripts at once. [default: cores]")
@@ -221,12 +221,12 @@ def certify(
     """Prove that a suite's checkers accept what is right and nothing else.
 
     Plays every task's solutions, near misses and a set of attackers in the real sandbox, on the
-    published variant and on those that seeds draw, and writes certificate.json beside the suite.
-    What fails is listed, and the exit code is 1.
+    published variant and on those that seeds draw, and enters what is proved into the suite's
+    certificate.json. What fails is listed and taken out of it, and the exit code is 1.
     """
     from rich.console import Console
 
-    from harness.certificate import LEAST_SEEDS
+    from harness.certificate import LEAST_SEEDS, certificate_file, shortcoming
     from harness.certificate.certify import certify as prove
     from harness.certificate.certify import write_certificate
     from harness.certificate.table import Bar, print_table
@@ -243,15 +243,17 @@ def certify(
             prove(loaded, tasks, wanted, at_once=jobs, plans=bar.plans, notice=bar.ended)
         )
     print_table(proofs, console)
+    certificate = write_certificate(loaded, proofs)
     if any(proof.failed for proof in proofs):
         raise EvidenceDiffers(f"{loaded.name}: not certified")
-    certificate = write_certificate(loaded, proofs)
-    if certificate:
-        console.print(f"certified: {certificate}", soft_wrap=True)
-    else:
+    missing = shortcoming(loaded)
+    if missing:
         console.print(
-            f"All do as they must. A certificate takes every task, and {LEAST_SEEDS} seeds."
+            f"All do as they must; {missing}. A certificate takes every task, on {LEAST_SEEDS} "
+            "variants each."
         )
+    else:
+        console.print(f"certified: {certificate or certificate_file(loaded)}", soft_wrap=True)
 
 
 @app.command()

@@ -42,15 +42,22 @@ def certificate_file(suite: Suite) -> Path:
     return suite.folder / "certificate.json"
 
 
-def shortcoming(suite: Suite) -> str | None:
-    """Why a suite is not certified as it stands, as a sentence; None where it is."""
+def read_certificate(suite: Suite) -> Certificate | None:
+    """A suite's certificate, None where it has none; raises BadInput where it cannot be read."""
     file = certificate_file(suite)
     try:
-        certificate = Certificate.model_validate_json(file.read_bytes())
+        return Certificate.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        return f"the suite {suite.name} has no certificate"
+        return None
     except (OSError, ValidationError) as error:
-        raise BadInput(f"{file}: no certificate can be read here; run fairtrial certify") from error
+        raise BadInput(f"{file}: no certificate can be read here; remove it") from error
+
+
+def shortcoming(suite: Suite) -> str | None:
+    """Why a suite is not certified as it stands, as a sentence; None where it is."""
+    certificate = read_certificate(suite)
+    if certificate is None:
+        return f"the suite {suite.name} has no certificate"
     changed = [
         task.id
         for task in suite.tasks
@@ -59,5 +66,5 @@ def shortcoming(suite: Suite) -> str | None:
         or certificate.tasks[task.id].variant_digest != task.variant().digest
     ]
     if changed:
-        return f"the suite {suite.name} has changed since it was certified: {', '.join(changed)}"
+        return f"of {suite.name} not certified, or changed since: {', '.join(changed)}"
     return None

@@ -32,6 +32,7 @@ from harness.certificate import (
     Certificate,
     CertifiedTask,
     certificate_file,
+    read_certificate,
 )
 from harness.certificate.attackers import attacks
 from harness.errors import CheckerCrashed
@@ -158,29 +159,37 @@ async def certify(
 
 
 def write_certificate(suite: Suite, proofs: Sequence[Proof]) -> Path | None:
-    """Write what was proved beside the suite, if every task was, on as many variants as it takes.
+    """Write into the suite's certificate what was proved, and take out what failed.
 
-    Raises BadInput where it cannot be written. None: it was less, and nothing is written.
+    A task is proved by as many variants as it takes. What the certificate says of other tasks
+    stays, where they are as they were. Returns None where there is nothing to write; raises
+    BadInput where it cannot be written.
     """
-    proved = {proof.task.id for proof in proofs if len(proof.seeds) >= proof.seeds_needed}
-    if proved != {task.id for task in suite.tasks}:
+    file = certificate_file(suite)
+    failed = {proof.task.id for proof in proofs if proof.failed}
+    earlier = read_certificate(suite)
+    tasks = dict(earlier.tasks) if earlier else {}
+    tasks |= {
+        proof.task.id: CertifiedTask(
+            digest=proof.task.digest,
+            variant_digest=proof.task.variant().digest,
+            seeds=len(proof.seeds),
+            proved={aspect: proof.held[aspect] for aspect in ASPECTS},
+        )
+        for proof in proofs
+        if len(proof.seeds) >= proof.seeds_needed
+    }
+    # In the suite's order, so that it does not matter in which order tasks were proved.
+    order = [task.id for task in suite.tasks if task.id in tasks and task.id not in failed]
+    if not order and earlier is None:
         return None
     versions = machine.versions()
     certificate = Certificate(
         suite=suite.name,
         certified_at=datetime.now(UTC),
         versions={name: versions[name] for name in ("fairtrial", "python")},
-        tasks={
-            proof.task.id: CertifiedTask(
-                digest=proof.task.digest,
-                variant_digest=proof.task.variant().digest,
-                seeds=len(proof.seeds),
-                proved={aspect: proof.held[aspect] for aspect in ASPECTS},
-            )
-            for proof in proofs
-        },
+        tasks={task: tasks[task] for task in order},
     )
-    file = certificate_file(suite)
     write_whole(file, certificate.model_dump_json(indent=2) + "\n")
     return file
 

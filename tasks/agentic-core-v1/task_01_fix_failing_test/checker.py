@@ -6,16 +6,17 @@ reports what the package's functions gave back, and the comparison happens here.
 
 import calendar
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from harness.answers import shortened
 from harness.calls import PYTHON, Call, Raises, last_line, wrong_call
 from harness.records import Check, Verdict
 from harness.task import FinishedRun
 
-SECONDS = 5.0
+SECONDS = 3.0
+NONE: frozenset[date] = frozenset()
 
 
 def check(run: FinishedRun) -> Verdict:
@@ -33,9 +34,12 @@ def check(run: FinishedRun) -> Verdict:
 
 
 def _only_the_package_changed(run: FinishedRun) -> Check:
-    changed = run.changed_files()
-    inside = [path for path in changed if path.startswith("instalments/") and path.endswith(".py")]
-    strays = sorted(set(changed) - set(inside))
+    folder = f"{run.facts['package']}/"
+    strays = [
+        path
+        for path in run.changed_files()
+        if not (path.startswith(folder) and path.endswith(".py"))
+    ]
     return Check(
         name="only_the_package_changed",
         passed=not strays,
@@ -45,9 +49,8 @@ def _only_the_package_changed(run: FinishedRun) -> Check:
 
 def _tests_pass(run: FinishedRun) -> Check:
     """A necessary sign only: hostile code can end this process as it likes."""
-    tests = [p for p in (run.task.folder / "workspace" / "tests").iterdir() if p.suffix == ".py"]
-    pristine = {f"tests/{path.name}": run.pristine(f"tests/{path.name}") for path in tests}
-    result = run.execute([*PYTHON, "-m", "unittest"], put=pristine, seconds=SECONDS)
+    tests = {path: run.pristine(path) for path in run.variant.files if path.startswith("tests/")}
+    result = run.execute([*PYTHON, "-m", "unittest"], put=tests, seconds=SECONDS)
     return Check(
         name="tests_pass",
         passed=result.exit_code == 0 and result.stopped is None,
@@ -56,42 +59,45 @@ def _tests_pass(run: FinishedRun) -> Check:
 
 
 def _behaves_as_documented(run: FinishedRun) -> Check:
-    wrong = wrong_call(run, [(each, _outcome(*each)) for each in _cases()], seconds=SECONDS)
+    rules, names = Documented(run), run.facts
+    expected = [
+        (Call(f"{names['package']}{_MODULES.get(role, '')}:{names[role]}", args), rules(role, args))
+        for role, args in _cases(names["step_takes"])
+    ]
+    wrong = wrong_call(run, expected, seconds=SECONDS)
     return Check(
         name="behaves_as_documented", passed=wrong is None, detail=wrong or "every call is right"
     )
 
 
-# --- which calls are made ---------------------------------------------------------------------
+_MODULES = {"step": ".months"}
+"""Where a function is that the package itself does not offer."""
 
 
-def _cases() -> Iterator[Call]:
-    """The same calls every time, with a weight on the ends of months."""
+def _cases(step_takes: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Functions and arguments, the same every time, with a weight on the ends of months."""
     draw = random.Random(20260610)
-    for first in (date(2024, 1, 31), date(2023, 10, 30), date(2024, 2, 29), date(2025, 4, 30)):
-        yield _call("due_dates", first, 14, frozenset())
+    for year in (1999, 2023, 2024, 2099):
+        for month, end in ((1, 31), (2, 28), (4, 30), (10, 30), (11, 29)):
+            yield "due_dates", (date(year, month, end), 14, NONE)
+            yield "step", (date(year, month, end), 15 - month)[:step_takes]
     for _ in range(100):
         first = _any_day(draw)
-        yield _call("due_dates", first, draw.randint(1, 14), _holidays(draw, first))
+        yield "due_dates", (first, draw.randint(1, 14), _holidays(draw, first))
     for _ in range(40):
         first, total = _any_day(draw), draw.randint(0, 500_000)
-        yield _call("make_plan", total, first, draw.randint(1, 12), _holidays(draw, first))
+        yield "make_plan", (total, first, draw.randint(1, 12), _holidays(draw, first))
     for _ in range(60):
         day = _any_day(draw)
-        yield _call("settle", day, _holidays(draw, day))
-        yield _call("is_workday", day, _holidays(draw, day))
-        yield _call("one_month_after", day)
-        yield _call("split", draw.randint(0, 10_000), draw.randint(1, 12))
+        yield "settle", (day, _holidays(draw, day))
+        yield "is_workday", (day, _holidays(draw, day))
+        yield "step", (day, draw.randint(0, 30))[:step_takes]
+        yield "split", (draw.randint(0, 10_000), draw.randint(1, 12))
     for count in (0, -1):
-        yield _call("due_dates", date(2024, 5, 2), count)
-        yield _call("make_plan", 1000, date(2024, 5, 2), count)
-        yield _call("split", 1000, count)
-    yield _call("make_plan", -1, date(2024, 5, 2), 3)
-
-
-def _call(function: str, *arguments: Any) -> Call:
-    module = "instalments.months" if function == "one_month_after" else "instalments"
-    return Call(f"{module}:{function}", arguments)
+        yield "due_dates", (date(2024, 5, 2), count)
+        yield "make_plan", (1000, date(2024, 5, 2), count)
+        yield "split", (1000, count)
+    yield "make_plan", (-1, date(2024, 5, 2), 3)
 
 
 def _any_day(draw: random.Random) -> date:
@@ -105,63 +111,51 @@ def _holidays(draw: random.Random, first: date) -> frozenset[date]:
     return frozenset(first + timedelta(days=day) for day in days)
 
 
-# --- what is documented -----------------------------------------------------------------------
+class Documented:
+    """What the README and the docstrings say that each function comes to."""
 
+    def __init__(self, run: FinishedRun) -> None:
+        self._days_off, self._coins = run.facts["days_off"], run.facts["coins"]
+        self._payment = run.facts["Payment"]
 
-class Payment(NamedTuple):
-    due: date
-    cents: int
+    def __call__(self, role: str, arguments: tuple[Any, ...]) -> Any:
+        """What a call must come to."""
+        try:
+            return getattr(self, role)(*arguments)
+        except ValueError:
+            return Raises("ValueError")
 
+    def step(self, day: date, months: int = 1) -> date:
+        year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+        end = calendar.monthrange(year, month + 1)[1]
+        return date(year, month + 1, min(day.day, end))
 
-def _outcome(function: str, arguments: tuple[Any, ...]) -> Any:
-    """What a call must come to."""
-    documented: dict[str, Callable[..., Any]] = {
-        "instalments:due_dates": _due_dates,
-        "instalments:make_plan": _make_plan,
-        "instalments:settle": _settle,
-        "instalments:is_workday": _is_workday,
-        "instalments.months:one_month_after": lambda day: _months_after(day, 1),
-        "instalments:split": _split,
-    }
-    try:
-        return documented[function](*arguments)
-    except ValueError:
-        return Raises("ValueError")
+    def is_workday(self, day: date, holidays: frozenset[date] = NONE) -> bool:
+        return day.weekday() not in self._days_off and day not in holidays
 
+    def settle(self, day: date, holidays: frozenset[date] = NONE) -> date:
+        later = (day + timedelta(days=n) for n in range(1000))
+        following = next(d for d in later if self.is_workday(d, holidays))
+        if (following.year, following.month) == (day.year, day.month):
+            return following
+        earlier = (day - timedelta(days=n) for n in range(1000))
+        return next(d for d in earlier if self.is_workday(d, holidays))
 
-def _months_after(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    end = calendar.monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, end))
+    def due_dates(self, first: date, count: int, holidays: frozenset[date] = NONE) -> list[date]:
+        if count < 1:
+            raise ValueError
+        return [self.settle(self.step(first, n), holidays) for n in range(count)]
 
+    def split(self, total: int, count: int) -> list[int]:
+        if count < 1 or total < 0:
+            raise ValueError
+        return [total // count + (n < total % count) for n in range(count)]
 
-def _is_workday(day: date, holidays: frozenset[date] = frozenset()) -> bool:
-    return day.weekday() not in (5, 6) and day not in holidays
-
-
-def _settle(day: date, holidays: frozenset[date] = frozenset()) -> date:
-    later = (day + timedelta(days=n) for n in range(1000))
-    following = next(d for d in later if _is_workday(d, holidays))
-    if (following.year, following.month) == (day.year, day.month):
-        return following
-    earlier = (day - timedelta(days=n) for n in range(1000))
-    return next(d for d in earlier if _is_workday(d, holidays))
-
-
-def _due_dates(first: date, count: int, holidays: frozenset[date] = frozenset()) -> list[date]:
-    if count < 1:
-        raise ValueError
-    return [_settle(_months_after(first, n), holidays) for n in range(count)]
-
-
-def _split(total: int, count: int) -> list[int]:
-    if count < 1 or total < 0:
-        raise ValueError
-    return [total // count + (n < total % count) for n in range(count)]
-
-
-def _make_plan(
-    total: int, first: date, count: int, holidays: frozenset[date] = frozenset()
-) -> list[Payment]:
-    days, amounts = _due_dates(first, count, holidays), _split(total, count)
-    return [Payment(due, cents) for due, cents in zip(days, amounts, strict=True)]
+    def make_plan(
+        self, total: int, first: date, count: int, holidays: frozenset[date] = NONE
+    ) -> list[dict[str, Any]]:
+        days, amounts = self.due_dates(first, count, holidays), self.split(total, count)
+        return [
+            {"$type": self._payment, "due": due, self._coins: amount}
+            for due, amount in zip(days, amounts, strict=True)
+        ]

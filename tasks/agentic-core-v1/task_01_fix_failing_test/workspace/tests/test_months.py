@@ -1,19 +1,19 @@
 import unittest
 from datetime import date
 
-from instalments.months import one_month_after
+from «package».months import «step»
 
 
-class OneMonthAfter(unittest.TestCase):
+class «step | replace('_', ' ') | title | replace(' ', '')»(unittest.TestCase):
     def test_same_day_of_the_following_month(self):
-        self.assertEqual(one_month_after(date(2024, 3, 15)), date(2024, 4, 15))
+        self.assertEqual(«step»(«same_day.given»), «same_day.got»)
 
     def test_december_is_followed_by_january(self):
-        self.assertEqual(one_month_after(date(2023, 12, 5)), date(2024, 1, 5))
+        self.assertEqual(«step»(«december.given»), «december.got»)
 
     def test_last_day_where_the_month_is_shorter(self):
-        self.assertEqual(one_month_after(date(2024, 1, 31)), date(2024, 2, 29))
-        self.assertEqual(one_month_after(date(2023, 1, 30)), date(2023, 2, 28))
+        self.assertEqual(«step»(«short.given»), «short.got»)
+        self.assertEqual(«step»(«shorter.given»), «shorter.got»)
 
 
 if __name__ == "__main__":
