@@ -1,7 +1,7 @@
 """Every suite on disk proves itself: what must pass does, what must not does not.
 
 All scripts of all tasks are played once, by the real attempt in the real sandbox, on the published
-variant and on a few that seeds draw; ``fairtrial certify`` does the same with more of them.
+variant and on one that a seed draws; ``fairtrial certify`` does the same with twenty.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.models.scripted import ScriptLine, read_script
 from harness.task import Suite, Task, built_in_suites, digest_folder, load_suite
 from harness.variant import Variant, can_be_drawn, render
 
-SEEDS = (1, 2)
+SEEDS = (1,)
 SUITES = [load_suite(name) for name in built_in_suites()]
 TASKS = [(suite, task) for suite in SUITES for task in suite.tasks]
 
