@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
-from harness.errors import BadInput, InfrastructureFault, SandboxFailed, from_os_error
+from harness.attribution import RULES
+from harness.errors import BadInput, InfrastructureFault, from_os_error
 from harness.loop import play
 from harness.models import Model, Request
 from harness.outcome import classify
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 Record = Callable[[Event], None]
 """Takes each event as it happens; a transcript's writer, for one."""
 
+Ask = Callable[[Request, Record], Awaitable[Completion]]
+"""How a model is asked; what the world spoils meanwhile is recorded."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -53,17 +57,26 @@ class Stage:
 
     task: Task
     variant: Variant
-    model: Model
+    ask: Ask
     sandbox: Sandbox
     limits: Limits
     judge: Callable[[FinishedRun], Verdict] = grade
+
+
+def directly(model: Model) -> Ask:
+    """Ask ``model`` itself, once."""
+
+    async def ask(request: Request, note: Record) -> Completion:
+        return await model.reply(request)
+
+    return ask
 
 
 async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcome:
     """Play, grade and classify one attempt; every event goes to ``record`` as it happens.
 
     Returns the outcome, which is the last event recorded. Raises only where no more can be
-    recorded (DiskFull), where a person must act first (BadInput), and on cancellation, after
+    recorded (a full disk), where a person must act first (BadInput), and on cancellation, after
     the attempt has been recorded as interrupted.
     """
     began = time.monotonic()
@@ -87,17 +100,22 @@ async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcom
     try:
         await _play_and_grade(started, stage, events, note)
     except InfrastructureFault as fault:
-        stops = fault.stops_campaign
-        note(Fault(cause=fault.cause, detail=str(fault), stops_campaign=stops))
+        rule = RULES[fault.kind]
+        final = fault.final or rule.remedy == "stop"
+        note(Fault(kind=fault.kind, cause=rule.cause, detail=str(fault), final=final))
     except asyncio.CancelledError:
-        note(Fault(cause="interrupted", detail="stopped before the run had ended"))
+        note(
+            Fault(
+                kind="interrupted", cause="interrupted", detail="stopped before the run had ended"
+            )
+        )
         finish()
         raise
     except BadInput:
         raise
     except Exception as bug:
         log.exception("harness bug", run=started.run, attempt=started.attempt)
-        note(Fault(cause="harness_bug", detail=f"{type(bug).__name__}: {bug}"))
+        note(Fault(kind="bug", cause="harness_bug", detail=f"{type(bug).__name__}: {bug}"))
     return finish()
 
 
@@ -120,7 +138,7 @@ async def _play_and_grade(
                 task_folder=stage.task.folder,
                 facts=stage.variant.facts,
             )
-            return await stage.model.reply(request)
+            return await stage.ask(request, note)
 
         async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
             return await asyncio.to_thread(toolbox.call, turn, call)
@@ -158,7 +176,7 @@ def _lay_out(stage: Stage) -> tuple[Path, Path | None]:
         database.write_bytes(stage.variant.database)
         database.chmod(0o444)
     except OSError as error:
-        raise from_os_error(error, SandboxFailed) from error
+        raise from_os_error(error, "sandbox") from error
     return workspace, database
 
 

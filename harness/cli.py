@@ -16,7 +16,7 @@ from harness.errors import BadInput, EvidenceDiffers, FairtrialError
 from harness.terminal import safe
 
 if TYPE_CHECKING:
-    from harness.campaign import Standing
+    from harness.sitting import Standing
     from harness.store import CampaignFolder
 
 EXIT_CODES = """\
@@ -68,19 +68,49 @@ def _exit_code(error: FairtrialError) -> int:
 
 
 @app.command()
-def run(campaign: CampaignArgument) -> None:
+def run(
+    campaign: CampaignArgument,
+    retry_infrastructure: Annotated[
+        bool,
+        typer.Option(
+            "--retry-infrastructure",
+            help="Only the runs that were begun and that infrastructure spoiled.",
+        ),
+    ] = False,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Only the run whose UUID begins so (again for more)."),
+    ] = None,
+    skip_preflight: Annotated[
+        bool,
+        typer.Option("--skip-preflight", help="Do not try the models out first; it is recorded."),
+    ] = False,
+) -> None:
     """Play every run that a campaign owes, then derive its evidence.
 
     Goes on from wherever the campaign stands: runs that are finished are never played again,
     and runs that infrastructure spoiled are. Ctrl-C, a kill or a power cut loses no finished run.
+
+    Before the first run each model is asked for a tool call, at once and behind half a context
+    of text. When a model cannot be reached the campaign pauses, and goes on by itself; past
+    patience_minutes it stops, and what is left stays owed. docs/attribution.md tells how each
+    fault is met.
     """
     from rich.console import Console
 
-    from harness.campaign import run_campaign, survey
+    from harness.campaign import Choice, everything, only_named, only_spoiled, survey
     from harness.log import logging_to
     from harness.progress import Progress
+    from harness.sitting import run_campaign
     from harness.store import CampaignFolder
 
+    if retry and retry_infrastructure:
+        raise BadInput("--retry and --retry-infrastructure: give one of them, not both")
+    choose: Choice = everything
+    if retry:
+        choose = only_named(retry)
+    elif retry_infrastructure:
+        choose = only_spoiled
     folder = CampaignFolder.find(campaign)
     survey(folder)  # what is wrong in its files is said before anything is written
     folder.prepare()
@@ -93,7 +123,7 @@ def run(campaign: CampaignArgument) -> None:
         for asked_to_stop in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(asked_to_stop) is not signal.SIG_IGN:  # as under nohup
                 asyncio.get_running_loop().add_signal_handler(asked_to_stop, task.cancel)
-        return await run_campaign(folder, progress)
+        return await run_campaign(folder, progress, choose=choose, preflight=not skip_preflight)
 
     try:
         with logging_to(folder.log), progress.shown():
@@ -377,8 +407,8 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
     for path in sorted({*folder.verification.glob("*.csv"), *plots}):
         console.print(f"  {_short(path)}", highlight=False, soft_wrap=True)
     console.print(f"Transcripts: {_short(folder.transcripts)}", highlight=False, soft_wrap=True)
-    if standing.stopped_by is not None:
-        print(f"fairtrial: the campaign was stopped: {safe(standing.stopped_by)}", file=sys.stderr)
+    for model, reason in standing.stopped_by.items():
+        print(f"fairtrial: {model or 'the campaign'}: stopped: {safe(reason)}", file=sys.stderr)
     if standing.owed:
         print(
             f"fairtrial: infrastructure left {standing.owed} of {standing.total} runs undone; "

@@ -31,6 +31,16 @@ class Infrastructure(Record):
     """How the campaign deals with the world. Nothing here can change a score."""
 
     attempts: int = Field(default=3, ge=1, description="tries at a run that the world spoiled")
+    retries: int = Field(default=4, ge=0, description="times a request is repeated within a turn")
+    patience_minutes: float = Field(
+        default=30.0, ge=0, description="to wait for a model that cannot be reached"
+    )
+    max_cost_usd: float | None = Field(
+        default=None, gt=0, description="what the campaign may cost in all; then it pauses"
+    )
+    max_hours: float | None = Field(
+        default=None, gt=0, description="how long one sitting may last; then it pauses"
+    )
     concurrency: int = Field(default=8, ge=1, le=1024, description="runs at once")
 
 
@@ -61,7 +71,11 @@ class Campaign(Record):
     def resolved(self) -> dict[str, Any]:
         """Everything that decides what a run is: the campaign without what only deals with the
         world, gives leave, or is only for readers."""
-        return self.model_dump(mode="json", exclude={"infrastructure", "note", "uncertified"})
+        resolved = self.model_dump(mode="json", exclude={"infrastructure", "note", "uncertified"})
+        for settings, table in zip(self.models, resolved["models"], strict=True):
+            for key in settings.WORLD:
+                del table[key]
+        return resolved
 
 
 def load_campaign(path: Path) -> Campaign:

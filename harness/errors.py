@@ -4,15 +4,9 @@
     ├── BadInput               the person's: a file, key or argument; mended by the person, exit 2
     ├── EvidenceDiffers        what is on disk is not what the transcripts say, exit 1
     └── InfrastructureFault    the world's: the run becomes infrastructure_error with its cause
-        ├── Unreachable          refused, reset, no route, DNS, TLS
-        ├── TimedOut             nothing came for longer than patience allows
-        ├── RateLimited          429
-        ├── ServerError          5xx, and any answer no retry mends (stops_campaign)
-        ├── BadResponse          an answer that is not of the protocol
-        ├── ModelCrashed         the process that runs a local model died or hung
-        ├── SandboxFailed        the sandbox could not be made, or did not hold
-        ├── CheckerCrashed       the checker raised
-        └── DiskFull             no space to write evidence (stops_campaign)
+
+Which ways there are for the world to fail, and what is done about each, is one table:
+``harness.attribution``.
 
 A model never raises: what it does badly is an event and is graded. A tool's ordinary failure is
 a tool result. Anything that is none of these, caught where a run is attributed, is a
@@ -24,10 +18,10 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that the command line can start without pydantic
-    from harness.records import Cause
+    from harness.records import FaultKind
 
 
 class FairtrialError(Exception):
@@ -45,59 +39,21 @@ class EvidenceDiffers(FairtrialError):
 class InfrastructureFault(FairtrialError):
     """The world failed; no score follows from it.
 
-    ``stops_campaign`` marks a fault that every later run would meet as well.
+    ``kind`` names its row in the table of attribution. ``retry_after`` is how many seconds a
+    server asked us to wait. ``final`` says that patience has ended: it is not tried again.
     """
 
-    cause: ClassVar[Cause]
-    stops_campaign: bool = False
-
-    def __init__(self, detail: str, *, stops_campaign: bool | None = None) -> None:
+    def __init__(self, kind: FaultKind, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
-        if stops_campaign is not None:
-            self.stops_campaign = stops_campaign
+        self.kind = kind
+        self.retry_after = retry_after
+        self.final = False
 
 
-class Unreachable(InfrastructureFault):
-    cause = "unreachable"
-
-
-class TimedOut(InfrastructureFault):
-    cause = "timeout"
-
-
-class RateLimited(InfrastructureFault):
-    cause = "rate_limited"
-
-
-class ServerError(InfrastructureFault):
-    cause = "server_error"
-
-
-class BadResponse(InfrastructureFault):
-    cause = "bad_response"
-
-
-class ModelCrashed(InfrastructureFault):
-    cause = "model_crashed"
-
-
-class SandboxFailed(InfrastructureFault):
-    cause = "sandbox_failed"
-
-
-class CheckerCrashed(InfrastructureFault):
-    cause = "checker_crashed"
-
-
-class DiskFull(InfrastructureFault):
-    cause = "disk_full"
-    stops_campaign = True
-
-
-def from_os_error(error: OSError, otherwise: type[InfrastructureFault]) -> InfrastructureFault:
-    """The fault behind an error of the system: DiskFull where space ran out, or ``otherwise``."""
+def from_os_error(error: OSError, otherwise: FaultKind) -> InfrastructureFault:
+    """The fault behind an error of the system: a full disk where space ran out, else another."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return (DiskFull if full else otherwise)(str(error))
+    return InfrastructureFault("disk_full" if full else otherwise, str(error))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from harness.secrets import redacted
+
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
@@ -33,4 +35,4 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 def _json(event: Any, **options: Any) -> bytes:
-    return json.dumps(event, **options).encode()  # ASCII, whatever the event holds
+    return redacted(json.dumps(event, **options)).encode()  # ASCII, whatever the event holds

@@ -54,6 +54,7 @@ class Progress:
         self._paces: dict[str, _Pace] = {}
         self._now: dict[str, str] = {}
         self._turns: Counter[str] = Counter()
+        self._waiting: dict[str, str] = {}
         self._total = 0
 
     @contextmanager
@@ -78,6 +79,33 @@ class Progress:
                 get_renderable=self._view, console=self._console, refresh_per_second=4
             )
             self._live.start()
+
+    def tries(self, model: str) -> None:
+        """Say that a model is being tried out, which may take a while."""
+        self._say(f"{model}: preflight: a tool call, and another at half the context ...")
+
+    def tried(self, model: str, facts: Mapping[str, Any]) -> None:
+        known = (f"{key.replace('_', ' ')} {fact}" for key, fact in facts.items() if fact)
+        self._say(f"{model}: preflight: {', '.join(known)}")
+
+    def paused(self, model: str, reason: str, patience_seconds: float) -> None:
+        self._waiting[model] = f"{model} is paused: {reason}"
+        self._say(
+            f"{model}: paused: {reason}; it is tried again, for up to "
+            f"{_clock(patience_seconds)}, and its runs go on where they are"
+        )
+
+    def resumed(self, model: str, seconds: float) -> None:
+        self._waiting.pop(model, None)
+        self._say(f"{model}: answers again after {_clock(seconds)}; going on")
+
+    def slowed(self, model: str, seconds: float, at_once: int) -> None:
+        many = f"{at_once} request{'' if at_once == 1 else 's'} at once"
+        self._say(f"{model}: rate limited; waiting {seconds:.0f} s, then {many}")
+
+    def stopped(self, model: str | None, reason: str) -> None:
+        self._waiting.clear()
+        self._say(f"{model or 'the campaign'}: no more runs are begun: {reason}")
 
     def attempt_began(self, run: Run, attempt: int) -> None:
         again = f", attempt {attempt}" if attempt > 1 else ""
@@ -142,7 +170,8 @@ class Progress:
             Text(f"  {where}, turn {self._turns[run] + 1}", style="dim", overflow="ellipsis")
             for run, where in list(self._now.items())[:8]
         ]
-        return Group(self._table(), bar, *now)
+        waiting = [Text(one_line(line), style="yellow") for line in self._waiting.values()]
+        return Group(self._table(), bar, *waiting, *now)
 
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0))

@@ -2,7 +2,8 @@
 
     started                     who plays what, under which budgets, with which versions
     prompt                      a message that enters the prompt: the system's, the user's
-    (reply (signal)*            one turn: what the model said, what was notable in it,
+    ((repeat)*                  one turn: what the world spoilt of it and was asked for again,
+     reply (signal)*              what the model said, what was notable in it,
      (tool_result (signal)*)*)*   and what each tool answered
     ended                       why the loop stopped: answered, or a budget ran out
     fault                       ... or the world failed; then nothing was graded
@@ -38,6 +39,33 @@ Cause = Literal[
     "interrupted",
     "harness_bug",
 ]
+
+FaultKind = Literal[
+    "refused",
+    "unresolved",
+    "reset",
+    "tls",
+    "untrusted",
+    "silent",
+    "stalled",
+    "timed_out",
+    "rate_limited",
+    "no_quota",
+    "server_error",
+    "broken_off",
+    "not_allowed",
+    "not_found",
+    "garbled",
+    "bad_request",
+    "process_died",
+    "process_hung",
+    "sandbox",
+    "checker",
+    "disk_full",
+    "interrupted",
+    "bug",
+]
+"""The rows of the table in ``harness.attribution``."""
 
 BudgetName = Literal["turns", "context", "clock"]
 
@@ -96,6 +124,14 @@ class Price(Record):
     input: float = Field(ge=0)
     cached: float | None = Field(default=None, ge=0)
     output: float = Field(ge=0)
+
+    def usd(self, *, tokens_in: float, cached: float, tokens_out: float) -> float:
+        """What tokens cost, in US dollars; ``tokens_in`` includes ``cached``. NaN where a count
+        that matters is: cached tokens without a price of their own cost what others do."""
+        price = self.input if self.cached is None else self.cached
+        if price == self.input:
+            cached = 0.0
+        return ((tokens_in - cached) * self.input + cached * price + tokens_out * self.output) / 1e6
 
 
 class ToolSchema(Record):
@@ -231,12 +267,23 @@ class Ended(Record):
 
 
 class Fault(Record):
-    """The world failed. ``detail`` is for people; ``stops_campaign``: no retry mends it."""
+    """The world failed, and the attempt is over. ``detail`` is for people."""
 
     type: Literal["fault"] = "fault"
+    kind: FaultKind
     cause: Cause
     detail: Text
-    stops_campaign: bool = False
+    final: bool = Field(default=False, description="no retry mends it, or patience has ended")
+
+
+class Repeat(Record):
+    """The world failed one request, which was made again: nothing had come of it."""
+
+    type: Literal["repeat"] = "repeat"
+    turn: int = Field(ge=1)
+    kind: FaultKind
+    detail: Text
+    waited_seconds: float = Field(description="from the fault to the next request")
 
 
 class Check(Record):
@@ -278,7 +325,7 @@ class Outcome(Record):
 
 
 Event = Annotated[
-    Started | Prompt | Reply | ToolResult | Signal | Ended | Fault | Graded | Outcome,
+    Started | Prompt | Repeat | Reply | ToolResult | Signal | Ended | Fault | Graded | Outcome,
     Field(discriminator="type"),
 ]
 Message = Prompt | Reply | ToolResult

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.attempt import Stage, play_attempt
-from harness.errors import BadInput, SandboxFailed
+from harness.attempt import Stage, directly, play_attempt
+from harness.errors import BadInput, InfrastructureFault
 from harness.models import scripted
 from harness.records import Event, Fault, Graded, Outcome, OutcomeName, Started, ToolResult
 from harness.sandbox import Limits
@@ -69,13 +69,13 @@ async def replay(path: Path, suite: str | None = None) -> Replay:
     replayed: list[Event] = []
     try:
         await asyncio.to_thread(sandbox.open, (task.folder.parent, path.parent))
-        stage = Stage(task, variant, model, sandbox, Limits())
+        stage = Stage(task, variant, directly(model), sandbox, Limits())
         await play_attempt(started, stage, replayed.append)
     finally:
         await asyncio.to_thread(sandbox.close)
     for event in replayed:
         if isinstance(event, Fault):
-            raise SandboxFailed(f"the replay met {event.cause}: {event.detail}")
+            raise InfrastructureFault("sandbox", f"the replay met {event.cause}: {event.detail}")
     return compare(recorded, replayed)
 
 

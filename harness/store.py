@@ -4,7 +4,8 @@
       campaign.toml                       what to run, written by hand
       data/
         manifest.json                     what was resolved and observed at the start
-        ledger.jsonl                      append-only: every attempt begun and ended
+        ledger.jsonl                      append-only: every attempt begun and ended, and what
+                                          became of each sitting
         log.jsonl                         the program's own log
         lock                              held while a campaign runs
         transcripts/
@@ -25,16 +26,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from harness.errors import BadInput, DiskFull
+from harness.errors import BadInput, InfrastructureFault
 from harness.records import EVENT, Cause, Event, Outcome, OutcomeName, Record, Started
+from harness.secrets import redacted
 
 
-class LedgerEntry(Record):
-    """A line of the ledger. ``outcome`` is set where an attempt came to an end."""
+class AttemptEntry(Record):
+    """A line of the ledger: an attempt began, or came to an end and to an outcome."""
 
     event: Literal["begun", "ended"]
     run: str
@@ -46,6 +48,21 @@ class LedgerEntry(Record):
     outcome: OutcomeName | None = None
     cause: Cause | None = None
     detail: str | None = None
+
+
+class SittingEntry(Record):
+    """A line of the ledger: what became of a sitting. ``model`` is the one it is about."""
+
+    event: Literal["opened", "paused", "resumed", "slowed", "closed"]
+    at: AwareDatetime
+    model: str | None = None
+    detail: str | None = None
+    preflight: dict[str, Any] | None = None
+
+
+LEDGER_ENTRY: TypeAdapter[AttemptEntry | SittingEntry] = TypeAdapter(
+    Annotated[AttemptEntry | SittingEntry, Field(discriminator="event")]
+)
 
 
 @dataclass(frozen=True)
@@ -168,24 +185,26 @@ class JsonLines:
         self.close()
 
     def append(self, record: Record) -> None:
-        """Write one line; raises DiskFull where it cannot be written."""
-        line = record.model_dump_json().encode() + b"\n"
+        """Write one line; raises InfrastructureFault where it cannot be written."""
+        line = redacted(record.model_dump_json()).encode() + b"\n"
         size = os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(line)
         except OSError as error:
-            raise DiskFull(str(error)) from error
+            raise InfrastructureFault("disk_full", str(error)) from error
         if written != len(line):
             # What is written next, where space is found again, must not stand in this line.
             os.ftruncate(self._file.fileno(), size)
-            raise DiskFull(f"{self._file.name}: No space left on device for a whole line")
+            raise InfrastructureFault(
+                "disk_full", f"{self._file.name}: No space left on device for a whole line"
+            )
 
     def close(self) -> None:
-        """Put what was written on the disk itself, then close; raises DiskFull as append does."""
+        """Put what was written on the disk itself, then close; raises as ``append`` does."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise DiskFull(str(error)) from error
+            raise InfrastructureFault("disk_full", str(error)) from error
         finally:
             self._file.close()
 
@@ -243,9 +262,9 @@ def last_outcome(path: Path) -> Outcome | None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is never seen half written. Raises DiskFull where space ran out,
-    and BadInput where its folder cannot be written."""
-    data = content.encode() if isinstance(content, str) else content
+    """Write a file so that it is never seen half written. Raises InfrastructureFault where space
+    ran out, and BadInput where its folder cannot be written."""
+    data = redacted(content).encode() if isinstance(content, str) else content
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
@@ -259,7 +278,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise DiskFull(str(error)) from error
+        raise InfrastructureFault("disk_full", str(error)) from error
 
 
 def _torn(path: Path) -> bool:

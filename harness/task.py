@@ -32,7 +32,6 @@ from pydantic import Field
 
 from harness.errors import (
     BadInput,
-    CheckerCrashed,
     InfrastructureFault,
     did_you_mean,
     from_os_error,
@@ -194,7 +193,7 @@ CHECKER_SECONDS = 120.0
 
 
 def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
-    """Let the task's own checker judge the run; raises CheckerCrashed if it cannot.
+    """Let the task's own checker judge the run; raises InfrastructureFault if it cannot.
 
     ``without`` names a check that is to pass whatever it finds: what does it hold off?
     """
@@ -212,7 +211,9 @@ def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
         return done.result(CHECKER_SECONDS)
     except TimeoutError:
         where = run.task.folder / "checker.py"
-        raise CheckerCrashed(f"{where}: not done after {CHECKER_SECONDS:g} seconds") from None
+        raise InfrastructureFault(
+            "checker", f"{where}: not done after {CHECKER_SECONDS:g} seconds"
+        ) from None
 
 
 def _verdict(run: FinishedRun, without: str | None) -> Verdict:
@@ -229,11 +230,13 @@ def _verdict(run: FinishedRun, without: str | None) -> Verdict:
     except InfrastructureFault:
         raise
     except OSError as error:
-        raise from_os_error(error, CheckerCrashed) from error
+        raise from_os_error(error, "checker") from error
     except (Exception, SystemExit) as error:
-        raise CheckerCrashed(f"{path}: {type(error).__name__}: {error}") from error
+        raise InfrastructureFault("checker", f"{path}: {type(error).__name__}: {error}") from error
     if not isinstance(verdict, Verdict):
-        raise CheckerCrashed(f"{path}: check() returned {type(verdict).__name__}, not a Verdict")
+        raise InfrastructureFault(
+            "checker", f"{path}: check() returned {type(verdict).__name__}, not a Verdict"
+        )
     return verdict
 
 

@@ -41,6 +41,15 @@ def schemas(names: Sequence[str]) -> tuple[ToolSchema, ...]:
     return tuple(_load(name).schema for name in names)
 
 
+def flaw_in(call: ToolCall) -> str | None:
+    """What is wrong with the arguments of a call of a tool that exists; None: nothing."""
+    try:
+        _arguments(_load(call.name), call)
+    except _BadCall as bad:
+        return str(bad)
+    return None
+
+
 class Toolbox:
     """The tools that a task allows, at work on one bench. Calls block."""
 
@@ -51,7 +60,7 @@ class Toolbox:
     def call(self, turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
         """Do what a model asked for. The signal says what was wrong with the call itself.
 
-        Raises SandboxFailed where the sandbox did not do its part.
+        Raises InfrastructureFault where the sandbox did not do its part.
         """
         began = time.monotonic()
         notable: SignalName | None = None
@@ -82,14 +91,7 @@ class Toolbox:
             raise _BadCall(
                 "unknown_tool", f"there is no tool {call.name!r}; the tools are: {known}"
             )
-        try:
-            arguments = tool.arguments.model_validate_json(call.arguments)
-        except ValidationError as error:
-            wrong = "; ".join(_sentence(tool, dict(detail)) for detail in error.errors())
-            raise _BadCall(
-                "malformed_tool_call", f"bad arguments for {call.name}: {wrong}"
-            ) from None
-        return tool.act(self._bench, **dict(arguments))
+        return tool.act(self._bench, **dict(_arguments(tool, call)))
 
 
 class _BadCall(Exception):
@@ -98,6 +100,14 @@ class _BadCall(Exception):
     def __init__(self, signal: SignalName, detail: str) -> None:
         super().__init__(detail)
         self.signal = signal
+
+
+def _arguments(tool: Tool, call: ToolCall) -> BaseModel:
+    try:
+        return tool.arguments.model_validate_json(call.arguments)
+    except ValidationError as error:
+        wrong = "; ".join(_sentence(tool, dict(detail)) for detail in error.errors())
+        raise _BadCall("malformed_tool_call", f"bad arguments for {call.name}: {wrong}") from None
 
 
 @cache

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.sandbox import WORKSPACE
 
 READ_LIMIT = 16 << 20
@@ -232,7 +232,7 @@ def _open_root(root: Path) -> int:
     except PermissionError:
         raise WorkspaceError("the workspace's own permissions do not let it be read") from None
     except OSError as error:
-        raise SandboxFailed(f"the workspace is gone: {error}") from None
+        raise InfrastructureFault("sandbox", f"the workspace is gone: {error}") from None
 
 
 def _open_regular(name: str, folder: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from harness.store import CampaignFolder, LedgerEntry, last_outcome
+from harness.store import LEDGER_ENTRY, AttemptEntry, CampaignFolder, last_outcome
 from harness.task import BUILT_IN
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, evidence, fairtrial
 
@@ -200,10 +200,12 @@ def test_the_ledger_tells_every_attempt_begun_and_ended(make_campaign: MakeCampa
     folder = make_campaign(runs_per_task=1)
     fairtrial("run", folder)
     lines = (folder / "data" / "ledger.jsonl").read_text().splitlines()
-    entries = [LedgerEntry.model_validate_json(line) for line in lines]
-    begun = {entry.run for entry in entries if entry.event == "begun"}
-    ended = {entry.run: entry.outcome for entry in entries if entry.event == "ended"}
-    assert len(entries) == 8
+    entries = [LEDGER_ENTRY.validate_json(line) for line in lines]
+    attempts = [entry for entry in entries if isinstance(entry, AttemptEntry)]
+    begun = {entry.run for entry in attempts if entry.event == "begun"}
+    ended = {entry.run: entry.outcome for entry in attempts if entry.event == "ended"}
+    assert [entry.event for entry in entries if entry not in attempts] == ["opened", "closed"]
+    assert len(attempts) == 8
     assert set(ended) == begun
     assert set(ended.values()) == {"pass"}
 

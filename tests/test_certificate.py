@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import CheckerCrashed
+from harness.errors import InfrastructureFault
 from harness.sandbox import make as make_sandbox
 from harness.task import FinishedRun, grade, load_suite
 from tests.conftest import MakeCampaign, fairtrial
@@ -91,7 +91,7 @@ def test_a_checker_that_hangs_is_the_checkers_fault(
     (found,) = load_suite(str(task.parent)).tasks
     run = FinishedRun(found, found.variant(), "", (), tmp_path, make_sandbox("bubblewrap"))
 
-    with pytest.raises(CheckerCrashed, match="not done after"):
+    with pytest.raises(InfrastructureFault, match="not done after"):
         grade(run)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.errors import Unreachable
+from harness.errors import InfrastructureFault
 from harness.loop import play
 from harness.records import (
     Budgets,
@@ -102,9 +102,9 @@ async def test_every_message_that_enters_the_prompt_is_an_event() -> None:
 
 async def test_a_fault_of_the_world_passes_through_the_loop() -> None:
     async def respond(turn: int, conversation: Sequence[Message]) -> Completion:
-        raise Unreachable("connection refused")
+        raise InfrastructureFault("refused", "connection refused")
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(InfrastructureFault):
         [event async for event in play(OPENING, respond, act, Budgets())]
 
 

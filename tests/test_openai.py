@@ -11,19 +11,13 @@ from typing import Any
 
 import pytest
 
-from harness.errors import (
-    BadInput,
-    BadResponse,
-    InfrastructureFault,
-    RateLimited,
-    ServerError,
-    TimedOut,
-    Unreachable,
-)
+from harness.attribution import RULES
+from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
 from harness.models.openai import Model, Settings
 from harness.records import (
     Completion,
+    FaultKind,
     Message,
     Prompt,
     Reply,
@@ -79,7 +73,7 @@ def a_request(*conversation: Message, turn: int = 1, seed: int = 7, **more: Any)
 
 @asynccontextmanager
 async def opened(base_url: str, **settings: Any) -> AsyncIterator[Model]:
-    keys = {"name": "x", "model": "m", "base_url": base_url, "max_retries": 0} | settings
+    keys = {"name": "x", "model": "m", "base_url": base_url} | settings
     model = Model(Settings.model_validate(keys))
     try:
         await model.open()
@@ -183,17 +177,6 @@ async def test_a_name_that_endpoints_refuse_goes_back_in_letters_they_take() -> 
     result = ToolResult(turn=1, call_id="c1", name=call.name, content="no", ok=False, seconds=0.1)
     _, sent, _ = (await body_sent(ASKED, reply, result))["messages"]
     assert sent["tool_calls"][0]["function"]["name"] == "functions_fs_read__x__"
-
-
-async def test_a_refusal_in_the_middle_of_one_run_does_not_stop_the_others() -> None:
-    refuse = answer(400, {"error": {"message": "messages[3] is not allowed"}})
-    async with endpoint(refuse) as server, opened(server.base_url) as model:
-        stops = {}
-        for turn in (1, 2):
-            with pytest.raises(BadResponse) as caught:
-                await model.reply(a_request(turn=turn))
-            stops[turn] = caught.value.stops_campaign
-    assert stops == {1: True, 2: False}
 
 
 async def test_a_reply_cut_before_its_own_limit_met_the_end_of_the_context() -> None:
@@ -391,7 +374,7 @@ async def test_a_full_context_reported_inside_a_stream_is_an_answer_too() -> Non
 
 async def test_an_error_that_quotes_a_conversation_about_contexts_is_no_full_context() -> None:
     quoted = "bad request: " + "x" * 300 + " maximum context length"
-    assert type(await fault_of(answer(400, {"error": {"message": quoted}}))) is BadResponse
+    assert (await fault_of(answer(400, {"error": {"message": quoted}}))).kind == "bad_request"
 
 
 # Whose fault?
@@ -400,65 +383,87 @@ SAID_A = STREAM_HEAD + chunked(event(delta("a")))
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "fault"),
+    ("behaviour", "kind"),
     [
-        pytest.param(reset(), Unreachable, id="reset before the headers"),
-        pytest.param(reset(b"HTTP/1.1 200 OK\r\nconte"), Unreachable, id="reset in the headers"),
-        pytest.param(reset(SAID_A), Unreachable, id="reset in the stream"),
-        pytest.param(raw(), Unreachable, id="closed before the headers"),
-        pytest.param(raw(SAID_A), Unreachable, id="closed in the stream"),
-        pytest.param(raw(b"SSH-2.0-OpenSSH_9\r\n\r\n"), BadResponse, id="not HTTP"),
-        pytest.param(answer(200, b"<html>hello</html>"), BadResponse, id="a page"),
-        pytest.param(stream(b"data: {nope\n\n"), BadResponse, id="not JSON"),
-        pytest.param(stream(b"data: 5\n\n"), BadResponse, id="not an object"),
-        pytest.param(stream(b"data: " + b"[" * 99_999 + b"\n\n"), BadResponse, id="very deep"),
-        pytest.param(stream(b'data: "\xff"\n\n'), BadResponse, id="not UTF-8"),
-        pytest.param(stream({"choices": [{"delta": {"content": 5}}]}), BadResponse, id="types"),
-        pytest.param(stream({"choices": []}), BadResponse, id="no choice and no usage"),
-        pytest.param(stream(delta("a")), BadResponse, id="no finish_reason"),
-        pytest.param(stream(delta("a"), done=False), BadResponse, id="neither that nor DONE"),
+        pytest.param(reset(), "reset", id="reset before the headers"),
+        pytest.param(reset(b"HTTP/1.1 200 OK\r\nconte"), "reset", id="reset in the headers"),
+        pytest.param(reset(SAID_A), "reset", id="reset in the stream"),
+        pytest.param(raw(), "reset", id="closed before the headers"),
+        pytest.param(raw(SAID_A), "reset", id="closed in the stream"),
+        pytest.param(raw(b"SSH-2.0-OpenSSH_9\r\n\r\n"), "garbled", id="not HTTP"),
+        pytest.param(answer(200, b"<html>hello</html>"), "garbled", id="a page"),
+        pytest.param(stream(b"data: {nope\n\n"), "garbled", id="not JSON"),
+        pytest.param(stream(b"data: 5\n\n"), "garbled", id="not an object"),
+        pytest.param(stream(b"data: " + b"[" * 99_999 + b"\n\n"), "garbled", id="very deep"),
+        pytest.param(stream(b'data: "\xff"\n\n'), "garbled", id="not UTF-8"),
+        pytest.param(stream({"choices": [{"delta": {"content": 5}}]}), "garbled", id="types"),
+        pytest.param(stream({"choices": []}), "garbled", id="no choice and no usage"),
+        pytest.param(stream(delta("a")), "garbled", id="no finish_reason"),
+        pytest.param(stream(delta("a"), done=False), "garbled", id="neither that nor DONE"),
         pytest.param(
-            stream(calls(piece(0, "fs_read", '{"pa', id="c1"))), BadResponse, id="unfinished call"
+            stream(calls(piece(0, "fs_read", '{"pa', id="c1"))), "garbled", id="unfinished call"
         ),
-        pytest.param(stream(finish("tool_calls")), BadResponse, id="calls promised, none sent"),
-        pytest.param(stream(finish("whatever")), BadResponse, id="an unknown finish_reason"),
-        pytest.param(stream(finish("error")), ServerError, id="broken off by the server"),
+        pytest.param(stream(finish("tool_calls")), "garbled", id="calls promised, none sent"),
+        pytest.param(stream(finish("whatever")), "garbled", id="an unknown finish_reason"),
+        pytest.param(stream(finish("error")), "broken_off", id="broken off by the server"),
         pytest.param(
             stream(delta("a"), {"error": {"message": "out of memory", "code": 500}}),
-            ServerError,
+            "broken_off",
             id="an error in the stream",
         ),
-        pytest.param(answer(500, {"error": {"message": "boom"}}), ServerError, id="500"),
-        pytest.param(answer(503, b"<html>busy</html>"), ServerError, id="503 as a page"),
-        pytest.param(answer(429, {"error": {"message": "slow down"}}), RateLimited, id="429"),
+        pytest.param(answer(500, {"error": {"message": "boom"}}), "server_error", id="500"),
+        pytest.param(answer(503, b"<html>busy</html>"), "server_error", id="503 as a page"),
+        pytest.param(answer(429, {"error": {"message": "slow down"}}), "rate_limited", id="429"),
     ],
 )
 async def test_what_the_world_did_is_a_fault_that_another_try_may_mend(
-    behaviour: Behaviour, fault: type[InfrastructureFault]
+    behaviour: Behaviour, kind: FaultKind
 ) -> None:
-    found = await fault_of(behaviour)
-    assert (type(found), found.stops_campaign) == (fault, False)
+    assert (await fault_of(behaviour)).kind == kind
+    assert RULES[kind].remedy != "stop"
 
 
 @pytest.mark.parametrize(
-    ("status", "fault"),
-    [(401, ServerError), (403, ServerError), (404, ServerError), (400, BadResponse)],
+    ("status", "kind"),
+    [(401, "not_allowed"), (402, "no_quota"), (403, "not_allowed"), (404, "not_found")],
 )
-async def test_what_no_retry_mends_stops_the_campaign(
-    status: int, fault: type[InfrastructureFault]
-) -> None:
+async def test_what_no_retry_mends_stops_the_campaign(status: int, kind: FaultKind) -> None:
     found = await fault_of(answer(status, {"error": {"message": "go away"}}))
-    assert (type(found), found.stops_campaign) == (fault, True)
+    assert (found.kind, RULES[kind].remedy) == (kind, "stop")
     assert f"HTTP {status}: go away" in str(found)
 
 
+async def test_a_request_that_was_refused_is_a_bug_of_ours() -> None:
+    found = await fault_of(answer(400, {"error": {"message": "messages[3] is not allowed"}}))
+    assert (found.kind, RULES[found.kind].cause) == ("bad_request", "harness_bug")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry_After": "7"}, 7),
+        ({"Retry_After_Ms": "1500", "Retry_After": "7"}, 1.5),
+        ({"Retry_After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"Retry_After": "soon"}, None),
+        ({"X_Ratelimit_Remaining_Tokens": "0", "X_Ratelimit_Reset_Tokens": "1m30.5s"}, 90.5),
+        ({"X_Ratelimit_Remaining_Tokens": "9", "X_Ratelimit_Reset_Tokens": "1m"}, None),
+    ],
+)
+async def test_how_long_to_wait_is_read_from_the_servers_headers(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    found = await fault_of(answer(429, {"error": {"message": "slow down"}}, **headers))
+    assert (found.kind, found.retry_after) == ("rate_limited", seconds)
+
+
 async def test_silence_before_the_first_token_times_out() -> None:
-    assert type(await fault_of(hang(), first_token_seconds=0.1)) is TimedOut
+    assert (await fault_of(hang(), first_token_seconds=0.1)).kind == "silent"
 
 
 async def test_silence_after_the_first_token_times_out_sooner() -> None:
     found = await fault_of(hang(SAID_A), first_token_seconds=600, stall_seconds=0.1)
-    assert type(found) is TimedOut
+    assert found.kind == "stalled"
 
 
 async def test_a_server_that_is_slow_but_alive_does_not_time_out() -> None:
@@ -478,7 +483,7 @@ async def test_an_endpoint_that_died_after_it_was_opened_is_unreachable() -> Non
     async with endpoint(stream(finish("stop"))) as server, opened(server.base_url) as model:
         pass
     async with opened_without_check(server.base_url) as model:
-        with pytest.raises(Unreachable, match="no connection"):
+        with pytest.raises(InfrastructureFault, match="no connection"):
             await model.reply(a_request())
 
 
@@ -499,31 +504,6 @@ async def opened_without_check(base_url: str) -> AsyncIterator[Model]:
             yield model
     finally:
         server.close()
-
-
-async def test_a_request_is_repeated_only_where_no_token_had_come() -> None:
-    said = stream(delta("ok"), finish("stop"))
-    limited = answer(429, {"error": {"message": "slow down"}}, Retry_After="0.1")
-    async with endpoint(limited, said) as server, opened(server.base_url, max_retries=1) as model:
-        assert (await model.reply(a_request())).text == "ok"
-    async with (
-        endpoint(reset(SAID_A), said) as server,
-        opened(server.base_url, max_retries=1) as model,
-    ):
-        with pytest.raises(Unreachable):
-            await model.reply(a_request())
-        assert len(server.posts) == 1
-
-
-async def test_time_spent_on_tries_that_failed_is_not_the_models() -> None:
-    limited = answer(429, {"error": {"message": "slow down"}}, Retry_After="0.5")
-    async with (
-        endpoint(limited, stream(delta("ok"), finish("stop"))) as server,
-        opened(server.base_url, max_retries=1) as model,
-    ):
-        told = await model.reply(a_request())
-    assert told.model_seconds is not None
-    assert told.model_seconds < 0.4
 
 
 @pytest.mark.parametrize("before", [b"", SAID_A], ids=["before the headers", "in the stream"])
@@ -595,7 +575,7 @@ async def test_a_host_that_no_name_server_knows_is_bad_input(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)  # so that no name server is asked
     told = await refusal_to_open("http://no-such-host.invalid/v1")
-    assert told.startswith("http://no-such-host.invalid/v1: no connection: ")
+    assert told.startswith("http://no-such-host.invalid/v1: no such host: ")
     assert "Name or service not known" in told
 
 
@@ -663,7 +643,7 @@ async def test_a_key_that_the_server_echoes_is_shown_nowhere(
     listing = answer(200, {"data": [{"id": KEY}]}, server=KEY)
     async with endpoint(behaviour, models=listing) as server:
         settings = Settings(
-            name="x", model="m", base_url=server.base_url, api_key_env="PLANTED_KEY", max_retries=0
+            name="x", model="m", base_url=server.base_url, api_key_env="PLANTED_KEY"
         )
         model = Model(settings)
         shown: list[object] = [await model.open(), model, settings]
@@ -726,5 +706,5 @@ async def test_a_server_killed_in_the_middle_of_a_reply_is_unreachable() -> None
             asking = asyncio.create_task(model.reply(a_request(max_tokens=1500)))
             await asyncio.sleep(0.5)
             server.process.kill()
-            with pytest.raises(Unreachable):
+            with pytest.raises(InfrastructureFault):
                 await asking

@@ -13,7 +13,7 @@ ACCEPTED = Graded(checks=(Check(name="answer", passed=True, detail="25"),), seco
 REJECTED = Graded(checks=(Check(name="answer", passed=False, detail="24"),), seconds=0.1)
 ANSWERED = Ended(turn=2)
 OUT_OF_TURNS = Ended(turn=15, budget="turns")
-REFUSED = Fault(cause="unreachable", detail="refused")
+REFUSED = Fault(kind="refused", cause="unreachable", detail="refused")
 
 
 def signal(name: SignalName, turn: int = 2) -> Signal:
@@ -32,7 +32,7 @@ def signal(name: SignalName, turn: int = 2) -> Signal:
         ([], "infrastructure_error", "interrupted", None),
         ([ANSWERED], "infrastructure_error", "interrupted", None),
         (
-            [ANSWERED, Fault(cause="checker_crashed", detail="")],
+            [ANSWERED, Fault(kind="checker", cause="checker_crashed", detail="")],
             "infrastructure_error",
             "checker_crashed",
             None,

@@ -21,7 +21,7 @@ import psutil
 import pyseccomp
 import pytest
 
-from harness.errors import BadInput, SandboxFailed
+from harness.errors import BadInput, InfrastructureFault
 from harness.sandbox import LONGEST_ARGUMENT, CommandResult, Limits, Sandbox, kinds, make
 from harness.sandbox import _bwrap as bwrap
 from harness.workspace import WorkspaceError, list_files, read_file
@@ -421,7 +421,7 @@ def test_the_longest_command_runs_and_a_longer_one_is_a_fault(
 ) -> None:
     longest = "true " + "#" * (LONGEST_ARGUMENT - 5)
     assert sh(sandbox, longest, workspace).exit_code == 0
-    with pytest.raises(SandboxFailed, match="Argument list too long"):
+    with pytest.raises(InfrastructureFault, match="Argument list too long"):
         sh(sandbox, longest + "#", workspace)
 
 
@@ -442,7 +442,7 @@ def test_a_workspace_cannot_be_removed_from_within(sandbox: Sandbox, workspace: 
 def test_a_workspace_that_is_gone_is_a_fault(sandbox: Sandbox) -> None:
     gone = sandbox.make_workspace()
     gone.rmdir()
-    with pytest.raises(SandboxFailed):
+    with pytest.raises(InfrastructureFault):
         sh(sandbox, "true", gone)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import BadInput, DiskFull
+from harness.errors import BadInput, InfrastructureFault
 from harness.records import Completion, Ended, Outcome, Prompt, Reply, ToolCall
 from harness.store import (
     CampaignFolder,
@@ -80,7 +80,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_a_full_disk(tmp_path: Path) -> 
     with JsonLines(tmp_path / "t.jsonl") as lines:
         resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
         try:
-            with pytest.raises(DiskFull):
+            with pytest.raises(InfrastructureFault):
                 lines.append(EVENTS[0])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -134,7 +134,7 @@ def test_what_is_written_after_half_a_line_did_not_fit_can_be_read(tmp_path: Pat
     with JsonLines(path) as lines:
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
-            with pytest.raises(DiskFull):
+            with pytest.raises(InfrastructureFault):
                 lines.append(EVENTS[0])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.records import Signal, ToolCall, ToolResult
 from harness.sandbox import LONGEST_ARGUMENT, Limits, Sandbox, make
 from harness.toolbox import Toolbox, schemas
@@ -379,7 +379,7 @@ def test_a_database_that_cannot_be_read_is_not_the_models_fault(
 ) -> None:
     broken = bench.sandbox.make_workspace() / "task.db"
     broken.write_bytes(b"this is no database" * 100)
-    with pytest.raises(SandboxFailed, match="not a database"):
+    with pytest.raises(InfrastructureFault, match="not a database"):
         sql(replace(bench, database=broken), "SELECT 1")
 
 
@@ -485,5 +485,5 @@ def test_a_huge_call_gets_a_bounded_answer(bench: Bench) -> None:
 
 def test_a_fault_of_the_sandbox_passes_through(bench: Bench) -> None:
     gone = replace(bench, workspace=bench.workspace / "gone")
-    with pytest.raises(SandboxFailed):
+    with pytest.raises(InfrastructureFault):
         call(gone, "shell", '{"command": "true"}')

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.workspace import (
     LIST_LIMIT,
     READ_LIMIT,
@@ -209,9 +209,9 @@ def test_a_copy_has_the_plain_files_and_nothing_else(root: Path, tmp_path: Path)
 
 
 def test_a_workspace_that_is_gone_is_nobodys_wrong_path(tmp_path: Path) -> None:
-    with pytest.raises(SandboxFailed, match="the workspace is gone"):
+    with pytest.raises(InfrastructureFault, match="the workspace is gone"):
         read_file(tmp_path / "gone", "x")
-    with pytest.raises(SandboxFailed, match="the workspace is gone"):
+    with pytest.raises(InfrastructureFault, match="the workspace is gone"):
         list_files(tmp_path / "gone")
 
 

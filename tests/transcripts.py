@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from harness.attribution import RULES
 from harness.records import (
     Budgets,
     Cause,
@@ -31,6 +32,9 @@ from harness.records import (
     Usage,
 )
 from harness.store import CampaignFolder, JsonLines
+
+KIND_OF = {rule.cause: kind for kind, rule in RULES.items()}
+"""A kind of fault for each cause."""
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 
@@ -115,7 +119,7 @@ def ending(
     ended_at = NOON + timedelta(seconds=seconds)
     if outcome == "infrastructure_error":
         return [
-            Fault(cause=cause, detail="the world failed"),
+            Fault(kind=KIND_OF[cause], cause=cause, detail="the world failed"),
             Outcome(outcome=outcome, cause=cause, seconds=seconds, ended_at=ended_at),
         ]
     budget: Any = "turns" if outcome == "gave_up" else None

@@ -168,14 +168,11 @@ def _close(attempt: Attempt, price: Price | None) -> None:
         attempt.model_seconds = UNKNOWN
     if price is None:
         return
-    # Where cached tokens have no price of their own, they cost what others do, and it does not
-    # matter how many they were.
-    fresh, cached = attempt.tokens_input, 0.0
-    cached_price = price.input if price.cached is None else price.cached
-    if cached_price != price.input:
-        fresh, cached = fresh - attempt.tokens_cached, attempt.tokens_cached
-    spent = fresh * price.input + cached * cached_price + attempt.tokens_output * price.output
-    attempt.usd = spent / 1_000_000
+    attempt.usd = price.usd(
+        tokens_in=attempt.tokens_input,
+        cached=attempt.tokens_cached,
+        tokens_out=attempt.tokens_output,
+    )
 
 
 def _known(value: float | None) -> float:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from harness import machine
-from harness.attempt import Stage, play_attempt
+from harness.attempt import Stage, directly, play_attempt
 from harness.certificate import (
     LEAST_SEEDS,
     Certificate,
@@ -35,7 +35,7 @@ from harness.certificate import (
     read_certificate,
 )
 from harness.certificate.attackers import attacks
-from harness.errors import CheckerCrashed
+from harness.errors import InfrastructureFault
 from harness.models.scripted import Model, Script, Settings, read_script
 from harness.records import (
     Event,
@@ -129,7 +129,7 @@ async def certify(
     """Play everything that must pass and everything that must not; nothing is written.
 
     ``plans`` is told how many trials are added to what is to be played. Raises BadInput and
-    SandboxFailed, and CheckerCrashed never: that is a failure of the task.
+    a fault of the sandbox, and never of the checker: that is a failure of the task.
     """
     jobs = at_once or os.cpu_count() or 1
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(jobs + 4))
@@ -227,7 +227,7 @@ async def _try(suite: Suite, proof: Proof, trial: Trial, sandbox: Sandbox) -> No
     model = Model(Settings(name="script", script="nothing"), trial.script)
     variant = trial.task.variant(trial.seed)
     judge = _Judge(proof, trial)
-    stage = Stage(trial.task, variant, model, sandbox, Limits(), judge)
+    stage = Stage(trial.task, variant, directly(model), sandbox, Limits(), judge)
     events: list[Event] = []
     await play_attempt(_header(suite, trial, variant), stage, events.append)
     wrong = _what_is_wrong(trial, events)
@@ -288,7 +288,7 @@ class _Judge:
         self._proof, self._trial = proof, trial
 
     def __call__(self, run: FinishedRun) -> Verdict:
-        """The verdict. Raises CheckerCrashed where two differ."""
+        """The verdict. Raises InfrastructureFault where two differ."""
         if self._trial.name == _VANISHED:
             run.sandbox.remove_workspace(run.workspace)
         watched = _Watched(
@@ -296,7 +296,9 @@ class _Judge:
         )
         verdict = grade(watched)
         if run.variant.seed is None and grade(run) != verdict:
-            raise CheckerCrashed("the checker said another thing when it was asked again")
+            raise InfrastructureFault(
+                "checker", "the checker said another thing when it was asked again"
+            )
         self._proof.checks.update(check.name for check in verdict.checks)
         if self._trial.aspect == "oracle":
             self._proof.places.update(watched.asked_for, _files_in(run.workspace))

@@ -7,7 +7,8 @@ A dialect ``x`` is the module ``harness.dialects.x`` with:
                                         then what opens the model's next reply, if anything
     parse(text, turn)                -> Parsed: a reply's text taken apart; never raises
     STOPS                            texts that end a reply (not part of it)
-    grammar(tools)                   -> a GBNF grammar that every reply must fit, or None
+    grammar(tools, force_call=...)   -> a GBNF grammar that every reply must fit, or None;
+                                        forced, one that admits nothing but a call
 
 A dialect knows nothing of providers or engines: strings in, strings out.
 """
@@ -70,7 +71,7 @@ class Dialect(Protocol):
 
     def parse(self, text: str, turn: int) -> Parsed: ...
 
-    def grammar(self, tools: Sequence[ToolSchema]) -> str | None: ...
+    def grammar(self, tools: Sequence[ToolSchema], *, force_call: bool = ...) -> str | None: ...
 
 
 def names() -> list[str]:

@@ -12,12 +12,11 @@ wrong, so what is measured is whether it chooses the right one and reads its res
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from harness.dialects import Parsed, Segment, plain
+from harness.dialects._gbnf import JSON_VALUES, members
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
 
 VERSION = 1
@@ -82,12 +81,6 @@ Answer: 96
 """What the tools of this project look like in use. A tool that has no example is still described
 and can still be called."""
 
-_JSON_VALUES = r"""
-string ::= "\"" char{1,200} "\""
-char ::= [^"\\\x00-\x1f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})
-integer ::= "-"? [0-9]{1,9}
-"""
-
 
 def render(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Segment]:
     """The prompt: the system's message, the tools and examples, then the transcript so far."""
@@ -104,16 +97,17 @@ def parse(text: str, turn: int) -> Parsed:
     return Parsed(text.removeprefix(_ANSWER).strip())
 
 
-def grammar(tools: Sequence[ToolSchema]) -> str:
+def grammar(tools: Sequence[ToolSchema], *, force_call: bool = False) -> str:
     """GBNF for one line: an answer, or a call of one of ``tools`` with its name first."""
     calls = [f"call{number}" for number in range(len(tools))]
+    choices = calls if force_call else ["answer", *calls]
     lines = [
-        f"root ::= ({' | '.join(['answer', *calls])}) " + r'"\n"',
+        f"root ::= ({' | '.join(choices)}) " + r'"\n"',
         f'answer ::= "{_ANSWER}" ' + r"[^ \n] [^\n]{0,200}",
     ]
     for rule, tool in zip(calls, tools, strict=True):
-        lines.append(f'{rule} ::= "Call: {tool.name} {{" {_members(tool.parameters)} "}}"')
-    return "\n".join(lines) + _JSON_VALUES
+        lines.append(f'{rule} ::= "Call: {tool.name} {{" {members(tool.parameters)} "}}"')
+    return "\n".join(lines) + JSON_VALUES
 
 
 def _text(message: Message, tools: Sequence[ToolSchema]) -> str:
@@ -128,25 +122,3 @@ def _text(message: Message, tools: Sequence[ToolSchema]) -> str:
             return "".join(calls) or f"{_ANSWER}{message.text}\n"
         case ToolResult():
             return f"Result: {message.content.strip()}\n"
-
-
-def _members(parameters: dict[str, Any]) -> str:
-    """The members of a call's arguments: those required first, the others may lack."""
-    required = parameters.get("required", [])
-    properties = parameters.get("properties", {})
-    rules: list[str] = []
-    for name in sorted(properties, key=lambda name: name not in required):
-        comma = ", " if rules else ""
-        member = f"{_literal(comma + json.dumps(name) + ': ')} {_kind(properties[name])}"
-        rules.append(member if name in required or not rules else f"({member})?")
-    members = " ".join(rules)
-    return members if required else f"({members})?"
-
-
-def _kind(schema: dict[str, Any]) -> str:
-    kinds = {schema.get("type"), *(choice.get("type") for choice in schema.get("anyOf", []))}
-    return "integer" if "integer" in kinds else "string"
-
-
-def _literal(text: str) -> str:
-    return json.dumps(text)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.dialects import Parsed, Segment, markup, plain
+from harness.dialects._gbnf import JSON_VALUES, literal, members
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
 
 VERSION = 1
@@ -68,8 +69,16 @@ def _reasoning(text: str) -> tuple[str | None, str]:
     return (thought[1].strip(), text[thought.end() :]) if thought else (None, text)
 
 
-def grammar(tools: Sequence[ToolSchema]) -> None:
-    """None: a model of this family needs no grammar."""
+def grammar(tools: Sequence[ToolSchema], *, force_call: bool = False) -> str | None:
+    """None: a model of this family needs no grammar, but where it must call."""
+    if not force_call:
+        return None
+    opening = [literal(f'{_OPEN}\n{{"name": "{tool.name}", "arguments": {{') for tool in tools]
+    calls = [
+        f"{start} {members(tool.parameters)}" for start, tool in zip(opening, tools, strict=True)
+    ]
+    end = literal("}}\n" + _CLOSE)
+    return f"root ::= ({' | '.join(calls)}) {end}" + JSON_VALUES
 
 
 def _segment(

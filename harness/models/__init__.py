@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -32,6 +32,10 @@ class ModelSettings(Record):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", description="names it in evidence")
     kind: str
+
+    WORLD: ClassVar[frozenset[str]] = frozenset()
+    """The keys that only deal with the world: they may change while a campaign goes on."""
+
     sampling: Sampling = Sampling()
     price: Price | None = Field(default=None, description="US dollars per million tokens")
 
@@ -43,7 +47,8 @@ class Request:
     ``conversation`` is every message so far, oldest first. ``run`` is unique to one attempt:
     a model may keep state between requests of one run, and nothing may carry over from one run
     to another. ``seed`` is this turn's. ``task_folder`` and ``facts`` (the task
-    variant's) are for scripts alone.
+    variant's) are for scripts alone. ``force_call`` demands a tool call, where the model's kind
+    can demand one.
     """
 
     run: str
@@ -54,6 +59,7 @@ class Request:
     seed: int
     task_folder: Path
     facts: Mapping[str, Any] = field(default_factory=dict)
+    force_call: bool = False
 
 
 class Model(Protocol):
@@ -62,11 +68,20 @@ class Model(Protocol):
     parallel: int | None
     """How many runs it can play at once; None: as many as the campaign allows."""
 
+    rehearses: bool
+    """Whether it can be tried out before the first run; a script only knows its tasks."""
+
     async def open(self) -> dict[str, Any]:
-        """Make ready and return what was observed (digests, versions, template, speed).
+        """Make ready and return what was observed (digests, versions, template, and
+        ``context_window`` in tokens where it is known).
 
         Raises BadInput where the person must act first: no such file, key unset, refused.
         """
+        ...
+
+    async def probe(self) -> None:
+        """Find out, by the smallest request there is, whether the model answers at all; raises
+        an InfrastructureFault where it does not."""
         ...
 
     async def reply(self, request: Request) -> Completion:

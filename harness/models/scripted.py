@@ -79,6 +79,7 @@ class Model:
     """Plays its script from the first line in every run; after the last line it says nothing."""
 
     parallel: int | None = None
+    rehearses = False
 
     def __init__(self, settings: Settings, script: Script | None = None) -> None:
         """``script``, where it is given, is played in place of the one that settings name."""
@@ -101,6 +102,9 @@ class Model:
         return (
             line if isinstance(line, Completion) else line.completion(request.turn, request.facts)
         )
+
+    async def probe(self) -> None:
+        """A script always answers."""
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -90,7 +90,7 @@ class Sandbox(Protocol):
         """Run ``argv`` with the workspace at ``WORKSPACE``.
 
         ``read_only`` maps absolute paths inside to host paths. Python 3.11 or later is at
-        ``python3`` inside. Raises SandboxFailed where the command could not be started.
+        ``python3`` inside. Raises InfrastructureFault where the command could not be started.
         """
         ...
 

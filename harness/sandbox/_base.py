@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.sandbox._process import Process, Runner
 from harness.workspace import Walk
 
@@ -36,9 +36,9 @@ class Base:
 
     @property
     def scratch(self) -> Path:
-        """The folder of this sandbox's own files. Raises SandboxFailed before ``open``."""
+        """The folder of this sandbox's own files. Raises InfrastructureFault before ``open``."""
         if self._folder is None:
-            raise SandboxFailed("the sandbox is not open")
+            raise InfrastructureFault("sandbox", "the sandbox is not open")
         return self._folder
 
     def make_scratch(self) -> None:

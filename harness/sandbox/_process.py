@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.sandbox import CommandResult, Limits
 from harness.sandbox._watch import disk_above, memory_above
 
@@ -50,7 +50,7 @@ class Runner:
         self._running = 0
 
     def run(self, launch: Launch, stdin: bytes, limits: Limits, workspace: Path) -> CommandResult:
-        """Run to the end or to a limit. Raises SandboxFailed where it could not be started.
+        """Run to the end or to a limit. Raises InfrastructureFault where it could not be started.
 
         The calling thread must stay for as long: what dies with its parent dies with the thread.
         """
@@ -123,7 +123,9 @@ class Runner:
                 start_new_session=True,
             )
         except OSError as error:
-            raise SandboxFailed(f"cannot start {launch.argv[0]}: {error.strerror}") from error
+            raise InfrastructureFault(
+                "sandbox", f"cannot start {launch.argv[0]}: {error.strerror}"
+            ) from error
         try:
             yield process
         finally:
@@ -231,7 +233,7 @@ def _reopen(workspace: Path) -> None:
     try:
         workspace.chmod(0o700)
     except OSError as error:
-        raise SandboxFailed(f"the workspace is gone: {error}") from error
+        raise InfrastructureFault("sandbox", f"the workspace is gone: {error}") from error
 
 
 def _kill_group(process: Process) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from harness.errors import BadInput, SandboxFailed
+from harness.errors import BadInput, InfrastructureFault
 from harness.sandbox import DEFAULT_LIMITS, WORKSPACE, CommandResult, Limits
 from harness.sandbox._base import Base
 from harness.sandbox._bwrap import find_bwrap, hint_for
@@ -74,7 +74,7 @@ class Sandbox(Base):
         limits: Limits = DEFAULT_LIMITS,
         read_only: Mapping[str, Path] | None = None,
     ) -> CommandResult:
-        """Run ``argv`` at ``/workspace``. Raises SandboxFailed where bwrap could not start it."""
+        """Run ``argv`` at ``/workspace``; raises InfrastructureFault where bwrap could not."""
         binds = ["--bind", str(workspace), WORKSPACE]
         for inside, outside in (read_only or {}).items():
             binds += ["--ro-bind", str(outside), inside]
@@ -101,7 +101,9 @@ class Sandbox(Base):
             result = self._runner.run(launch, stdin, limits, workspace)
             if result.stopped is None and not status.command_ended():
                 said = result.stderr.decode(errors="replace").strip()
-                raise SandboxFailed(f"bubblewrap could not run a command: {said or 'it died'}")
+                raise InfrastructureFault(
+                    "sandbox", f"bubblewrap could not run a command: {said or 'it died'}"
+                )
             return result
 
     def _probe(self, environment: Mapping[str, str], hide: Sequence[Path]) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class Sandbox(Base):
                 said = result.stderr.decode(errors="replace").strip() or f"{result.stopped}"
                 raise BadInput(f"no command runs in the sandbox: {said}")
             facts: dict[str, Any] = json.loads(result.stdout)
-        except SandboxFailed as error:
+        except InfrastructureFault as error:
             raise BadInput(f"{error}{hint_for(str(error))}") from error
         finally:
             self.remove_workspace(workspace)

@@ -41,7 +41,7 @@ class Sandbox(Base):
         read_only: Mapping[str, Path] | None = None,
     ) -> CommandResult:
         """Run ``argv`` in the workspace. A word of it that is one of ``read_only``'s paths becomes
-        the host's path, which is as near as one can come to a bind. Raises SandboxFailed."""
+        the host's path, which is as near as one can come to a bind. Raises InfrastructureFault."""
         elsewhere = read_only or {}
         python = Path(sys.base_prefix) / "bin"
         launch = Launch(

@@ -3,7 +3,7 @@
 A tool ``x`` is the function ``x`` in ``harness.tools.x``. Its first parameter is the ``Bench``;
 the others, typed and annotated, are what the model may pass, and its docstring is what the model
 is told. It returns the text the model sees, or raises ``ToolError`` with the text of an ordinary
-failure (no such file, a bad query). A SandboxFailed passes through.
+failure (no such file, a bad query). An InfrastructureFault passes through.
 """
 
 from __future__ import annotations

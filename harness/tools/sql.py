@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harness.errors import SandboxFailed
+from harness.errors import InfrastructureFault
 from harness.tools import Bench, ToolError
 from harness.tools.shell import why_stopped
 
@@ -52,4 +52,6 @@ def sql(
     if result.exit_code is not None and result.exit_code > _KILLED:
         raise ToolError("the query made SQLite crash")
     said = result.stderr.decode(errors="replace").strip()[-500:]
-    raise SandboxFailed(f"no answer from SQLite (exit code {result.exit_code}): {said}")
+    raise InfrastructureFault(
+        "sandbox", f"no answer from SQLite (exit code {result.exit_code}): {said}"
+    )

@@ -20,7 +20,7 @@ import psutil
 from pydantic import Field, model_validator
 
 from harness import dialects
-from harness.errors import BadInput, BadResponse, ModelCrashed
+from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
 from harness.models.llama_cpp.gguf import find_gguf, sha256
 from harness.models.llama_cpp.process import Worker
@@ -34,6 +34,9 @@ class Settings(ModelSettings):
     """A GGUF file and how to run it."""
 
     kind: Literal["llama_cpp"] = "llama_cpp"
+
+    WORLD = frozenset({"stall_seconds"})
+
     path: str | None = Field(default=None, description="of the GGUF file; ~ is your home")
     package: str | None = Field(
         default=None, description="instead: an installed package that ships a GGUF file"
@@ -56,6 +59,7 @@ class Model:
     """One file, one worker, one run at a time."""
 
     parallel: int | None = 1
+    rehearses = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -87,17 +91,16 @@ class Model:
             "sha256": digest,
             "size_bytes": path.stat().st_size,
             "dialect": f"{settings.dialect} {self._dialect.VERSION}",
+            "context_window": ready.facts["n_ctx"],
             **ready.facts,
         }
 
     async def reply(self, request: Request) -> Completion:
-        """Answer one request. A worker that died during a run is a fault; one that died between
-        two runs is started anew."""
-        if self._worker is None or not self._worker.alive:
-            if self._worker is not None and request.turn > 1:
-                raise ModelCrashed(f"{self._where}: {await self._worker.obituary()}")
-            await self._start()
-        grammar = self._dialect.grammar(request.tools)
+        """Answer one request, from a fresh worker where the last one has died: what it had
+        evaluated is evaluated again, to the same tokens."""
+        await self.probe()
+        assert self._worker is not None
+        grammar = self._dialect.grammar(request.tools, force_call=request.force_call)
         generate = Generate(
             run=request.run,
             prompt=tuple(self._dialect.render(request.conversation, request.tools)),
@@ -108,6 +111,15 @@ class Model:
             grammar=grammar,
         )
         return self._completion(await self._ask(generate), request.turn)
+
+    async def probe(self) -> None:
+        """See to it that a worker is there, with the model loaded."""
+        if self._worker is None or not self._worker.alive:
+            try:
+                await self._start()
+            except BadInput as refused:
+                # It did load when the campaign began: now there is no memory, or no file.
+                raise InfrastructureFault("process_died", str(refused)) from None
 
     async def close(self) -> None:
         """End the worker."""
@@ -134,7 +146,7 @@ class Model:
         assert self._worker is not None
         answer = await self._worker.ask(generate)
         if not isinstance(answer, Generated):
-            raise BadResponse(f"{self._where}: the worker said {answer.type!r}")
+            raise InfrastructureFault("garbled", f"{self._where}: the worker said {answer.type!r}")
         return answer
 
     async def _start(self) -> Ready:
@@ -148,5 +160,5 @@ class Model:
             words = f" ({self._worker.last_words})" if self._worker.last_words else ""
             raise BadInput(f"{self._where}: {self._load.path}: {answer.reason}{words}")
         if not isinstance(answer, Ready):
-            raise BadResponse(f"{self._where}: the worker said {answer.type!r}")
+            raise InfrastructureFault("garbled", f"{self._where}: the worker said {answer.type!r}")
         return answer

@@ -12,7 +12,7 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from harness.errors import ModelCrashed, TimedOut
+from harness.errors import InfrastructureFault
 from harness.models.llama_cpp.protocol import (
     FROM_WORKER,
     Beat,
@@ -56,7 +56,7 @@ class Worker:
     async def ask(self, message: Load | Generate) -> Ready | Refused | Generated:
         """Say a line and wait for the answer, for as long as there are signs of life.
 
-        Raises ModelCrashed where the process ends, TimedOut where it falls silent. A worker that
+        Raises InfrastructureFault where the process ends or falls silent. A worker that
         is not waited for to the end (also when cancelled) is killed: it would answer too late.
         """
         done = False
@@ -66,9 +66,13 @@ class Worker:
             return answer
         except TimeoutError:
             silence = f"{self._stall_seconds:g} s"
-            raise TimedOut(f"{self._where}: the model's process was silent for {silence}") from None
+            raise InfrastructureFault(
+                "process_hung", f"{self._where}: the model's process was silent for {silence}"
+            ) from None
         except (EOFError, ConnectionError, ValidationError):
-            raise ModelCrashed(f"{self._where}: {await self.obituary()}") from None
+            raise InfrastructureFault(
+                "process_died", f"{self._where}: {await self.obituary()}"
+            ) from None
         finally:
             if not done:
                 await self.kill()

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 import openai
 from pydantic import ValidationError
 
-from harness.errors import (
-    BadResponse,
-    InfrastructureFault,
-    RateLimited,
-    ServerError,
-    TimedOut,
-    Unreachable,
-)
+from harness.errors import InfrastructureFault
+from harness.records import FaultKind
+from harness.secrets import redacted
 
 _CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 
@@ -49,21 +47,20 @@ _LONGEST_DETAIL = 300
 
 
 @contextmanager
-def translated(where: str, hide: Callable[[str], str]) -> Iterator[None]:
+def translated(where: str) -> Iterator[None]:
     """Raise what went wrong at the endpoint ``where`` as an InfrastructureFault.
 
-    Each detail passes through ``hide``, which takes out the key. The original error, which may
-    hold the key, is cut off on purpose.
+    The original error, which may hold the key, is cut off on purpose.
     """
     try:
         yield
     except InfrastructureFault as fault:
-        raise _placed(fault, where, hide) from None
+        raise _placed(fault, where) from None
     except (openai.APIError, aiohttp.ClientError, TimeoutError) as error:
-        raise _placed(_fault(error), where, hide) from None
+        raise _placed(_fault(error), where) from None
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, RecursionError) as error:
-        garbled = BadResponse(f"the answer is not of the protocol: {_reason(error)}")
-        raise _placed(garbled, where, hide) from None
+        garbled = f"the answer is not of the protocol: {_reason(error)}"
+        raise _placed(InfrastructureFault("garbled", garbled), where) from None
 
 
 def is_context_full(error: openai.APIError) -> bool:
@@ -80,30 +77,45 @@ def is_context_full(error: openai.APIError) -> bool:
     return status in (400, 413, 422) and _CONTEXT_WORDS.search(message) is not None
 
 
-def _placed(
-    fault: InfrastructureFault, where: str, hide: Callable[[str], str]
-) -> InfrastructureFault:
+def _placed(fault: InfrastructureFault, where: str) -> InfrastructureFault:
     """``fault`` with the endpoint before its detail, and the detail fit for a terminal."""
-    detail = "".join(c if c.isprintable() else " " for c in hide(str(fault)))
-    return type(fault)(f"{where}: {detail[:_LONGEST_DETAIL]}", stops_campaign=fault.stops_campaign)
+    detail = "".join(c if c.isprintable() else " " for c in redacted(str(fault)))
+    detail = f"{where}: {detail[:_LONGEST_DETAIL]}"
+    return InfrastructureFault(fault.kind, detail, retry_after=fault.retry_after)
 
 
 def _fault(error: Exception) -> InfrastructureFault:
     if isinstance(error, openai.APIStatusError):
         return _refusal(error)
     if isinstance(error, openai.APIError) and not isinstance(error, openai.APIConnectionError):
-        return ServerError(f"the reply broke off with an error: {_words(error)}")
-    causes = list(_causes(error))
-    if any(isinstance(cause, TimeoutError) for cause in causes):
-        return TimedOut("silent for longer than connect_, first_token_ or stall_seconds allow")
-    last = causes[-1]
+        return InfrastructureFault("broken_off", f"the reply broke off: {_words(error)}")
     if isinstance(error, aiohttp.ClientResponseError):
-        return BadResponse(f"the answer is no HTTP: {last}")
+        return InfrastructureFault("garbled", f"the answer is no HTTP: {error}")
+    return _lost(list(_causes(error)))
+
+
+def _lost(causes: Sequence[BaseException]) -> InfrastructureFault:
+    """The fault behind a connection that failed, from the last of its causes."""
+    last = causes[-1]
+    for cause in causes:
+        if isinstance(cause, TimeoutError):
+            words = "silent for longer than connect_, first_token_ or stall_seconds allow"
+            return InfrastructureFault("silent", words)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return InfrastructureFault("untrusted", f"its certificate is not valid: {cause}")
+        if isinstance(cause, ssl.SSLError):
+            return InfrastructureFault("tls", f"no TLS connection: {cause}")
+        if isinstance(cause, aiohttp.ClientConnectorDNSError):
+            return InfrastructureFault("unresolved", f"no such host: {last}")
+    if any(isinstance(cause, aiohttp.ClientConnectorError) for cause in causes):
+        return InfrastructureFault("refused", f"no connection: {last}")
+    if isinstance(last, ConnectionResetError | BrokenPipeError):
+        return InfrastructureFault("reset", f"connection lost: {last}")
     if isinstance(last, OSError):
-        return Unreachable(f"no connection: {last}")
+        return InfrastructureFault("refused", f"no connection: {last}")
     if any(isinstance(cause, aiohttp.ClientError) for cause in causes):
-        return Unreachable("the server hung up before its answer was whole")
-    return BadResponse(f"the answer cannot be read: {last}")
+        return InfrastructureFault("reset", "the server hung up before its answer was whole")
+    return InfrastructureFault("garbled", f"the answer cannot be read: {last}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -114,20 +126,59 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _refusal(error: openai.APIStatusError) -> InfrastructureFault:
     """The fault behind an HTTP status of 400 and more (or one that is no answer at all)."""
-    status = error.status_code
-    detail = f"HTTP {status}: {_words(error)}"
-    if status == 429:
-        return RateLimited(detail, stops_campaign=error.code == "insufficient_quota")
-    if status == 408:
-        return TimedOut(detail)
-    if status >= 500:
-        return ServerError(detail)
-    if status in (401, 402, 403, 404):
-        return ServerError(
-            f"{detail} (no retry mends this: check key, account, base_url and model)",
-            stops_campaign=True,
-        )
-    return BadResponse(f"{detail} (the request was refused)", stops_campaign=True)
+    kind = _kind_of_refusal(error)
+    advice = {
+        "no_quota": " (mend the account)",
+        "not_allowed": " (mend the key)",
+        "not_found": " (mend base_url or the model's name)",
+        "bad_request": " (the request was refused)",
+    }.get(kind, "")
+    detail = f"HTTP {error.status_code}: {_words(error)}{advice}"
+    return InfrastructureFault(kind, detail, retry_after=_asked_to_wait(error.response.headers))
+
+
+def _kind_of_refusal(error: openai.APIStatusError) -> FaultKind:
+    match error.status_code:
+        case 401 | 403:
+            return "not_allowed"
+        case 402:
+            return "no_quota"
+        case 404:
+            return "not_found"
+        case 408:
+            return "timed_out"
+        case 429:
+            return "no_quota" if error.code == "insufficient_quota" else "rate_limited"
+        case status:
+            return "server_error" if status >= 500 else "bad_request"
+
+
+def _asked_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the server asks us to wait, or until its limits are reset; None: not said.
+
+    Retry-After is of RFC 9110, section 10.2.3: seconds or a date. The others are OpenAI's.
+    """
+    with suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    with suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after"]))
+    with suppress(KeyError, ValueError):
+        date = parsedate_to_datetime(headers["retry-after"])
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    resets = [
+        _seconds(headers[f"x-ratelimit-reset-{what}"])
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+        and f"x-ratelimit-reset-{what}" in headers
+    ]
+    return max(resets, default=None)
+
+
+def _seconds(text: str) -> float:
+    """The seconds of a duration such as ``1m30s`` or ``250ms``."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+    return sum(float(number) * units[unit] for number, unit in parts)
 
 
 def _words(error: openai.APIError) -> str:

@@ -27,7 +27,7 @@ def chat_request(settings: Settings, request: Request) -> dict[str, Any]:
     }
     if request.tools:
         body["tools"] = [_tool(schema) for schema in request.tools]
-        body["tool_choice"] = "auto"
+        body["tool_choice"] = "required" if request.force_call else "auto"
     return {key: body[key] for key in body if key not in settings.omit} | settings.extra_body
 
 

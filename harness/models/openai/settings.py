@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, HttpUrl, TypeAdapter, ValidationError, field_validator, model_validator
 
 from harness.errors import BadInput
 from harness.models import ModelSettings
@@ -20,18 +20,36 @@ class Settings(ModelSettings):
     """
 
     kind: Literal["openai"] = "openai"
+
+    WORLD = frozenset(
+        {
+            "api_key_env",
+            "api_key_file",
+            "connect_seconds",
+            "first_token_seconds",
+            "stall_seconds",
+            "heartbeat_seconds",
+        }
+    )
+
     model: str = Field(description="the model's name at the endpoint")
     base_url: str = Field(description="what stands before /chat/completions")
     api_key_env: str | None = Field(
         default=None, description="environment variable with the key; local servers need none"
+    )
+    api_key_file: str | None = Field(
+        default=None, description="instead: a file that holds the key and nothing else"
+    )
+    context_window: int | None = Field(
+        default=None, ge=1, description="tokens; where unset, what the endpoint says of itself"
     )
     connect_seconds: float = Field(default=20.0, gt=0, description="to connect, once")
     first_token_seconds: float = Field(
         default=600.0, gt=0, description="silence before the first token; slow prompts are no fault"
     )
     stall_seconds: float = Field(default=120.0, gt=0, description="silence after the first token")
-    max_retries: int = Field(
-        default=4, ge=0, description="times a request is repeated that failed before any token came"
+    heartbeat_seconds: float = Field(
+        default=60.0, gt=0, description="idle time after which an empty request keeps a tunnel up"
     )
     token_limit: Literal["max_tokens", "max_completion_tokens"] = Field(
         default="max_tokens", description="what the endpoint calls the budget of tokens"
@@ -47,6 +65,12 @@ class Settings(ModelSettings):
         description="key under which the endpoint wants its reasoning back with tool calls",
     )
     extra_body: dict[str, Any] = Field(default={}, description="sent as it is in every request")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key_env and self.api_key_file:
+            raise ValueError("only one of 'api_key_env' and 'api_key_file' may be given")
+        return self
 
     @field_validator("base_url")
     @classmethod

@@ -1,18 +1,18 @@
 """The chunks of a streamed reply, put together into a Completion.
 
-Only what breaks the protocol is refused here (BadResponse). What the model did badly, such as
+Only what breaks the protocol is refused here (``garbled``). What the model did badly, such as
 arguments that are no JSON or a tool that does not exist, is kept as it came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from harness.errors import BadResponse, ServerError
+from harness.errors import InfrastructureFault
 from harness.records import Completion, FinishReason, ToolCall, Usage
+from harness.secrets import redacted
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -107,17 +107,20 @@ class Assembly:
 
     def completion(
         self,
-        hide: Callable[[str], str],
         first_token_seconds: float | None,
         model_seconds: float | None,
     ) -> Completion:
-        """The finished reply, with every text of it passed through ``hide``."""
+        """The finished reply, with no key in any text of it."""
         reasoning = "".join(self._reasoning)
         return Completion(
-            text=hide("".join(self._text)),
-            reasoning=hide(reasoning) if reasoning else None,
+            text=redacted("".join(self._text)),
+            reasoning=redacted(reasoning) if reasoning else None,
             tool_calls=tuple(
-                ToolCall(id=hide(call_id), name=hide(call.name), arguments=hide(call.arguments))
+                ToolCall(
+                    id=redacted(call_id),
+                    name=redacted(call.name),
+                    arguments=redacted(call.arguments),
+                )
                 for call_id, call in zip(self._ids(), self._calls, strict=True)
             ),
             finish_reason=self._reason(),
@@ -139,7 +142,9 @@ class Assembly:
         # Empty chunks count too, so that no endpoint can keep a run for ever.
         self._room -= 1 + len(text) + len(reasoning) + arguments
         if self._room < 0:
-            raise BadResponse("the reply is longer than any reply within max_tokens can be")
+            raise InfrastructureFault(
+                "garbled", "the reply is longer than any reply within max_tokens can be"
+            )
 
     def _add_call(self, delta: _CallDelta) -> None:
         call = self._call_of(delta)
@@ -173,17 +178,23 @@ class Assembly:
 
     def _reason(self) -> FinishReason:
         if self._finish is None:
-            raise BadResponse("the stream ended without a finish_reason")
+            raise InfrastructureFault("garbled", "the stream ended without a finish_reason")
         if self._finish in _BREAKDOWNS:
-            raise ServerError(f"the reply was broken off: finish_reason {self._finish!r}")
+            raise InfrastructureFault(
+                "broken_off", f"the reply was broken off: finish_reason {self._finish!r}"
+            )
         if self._finish not in _REASONS:
-            raise BadResponse(f"finish_reason {self._finish[:40]!r} is none that is known")
+            raise InfrastructureFault(
+                "garbled", f"finish_reason {self._finish[:40]!r} is none that is known"
+            )
         reason = _REASONS[self._finish]
         output = self._usage.completion_tokens if self._usage else None
         if reason == "length" and output is not None and output < self._max_tokens:
             return "context"  # it was not our limit that the reply met
         if reason == "tool_calls" and not self._calls:
-            raise BadResponse("finish_reason is 'tool_calls', but no tool call came")
+            raise InfrastructureFault(
+                "garbled", "finish_reason is 'tool_calls', but no tool call came"
+            )
         return "tool_calls" if reason == "stop" and self._calls else reason
 
 
