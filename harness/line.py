@@ -22,8 +22,8 @@ from harness.records import Completion, Repeat
 LONGEST_BACKOFF = 30.0
 """Seconds between two tries of one request; they double from one second up to this."""
 
-LONGEST_PROBE_GAP = 120.0
-"""Seconds between two probes of an outage; they double from two seconds up to this."""
+FIRST_PROBE_GAP, LONGEST_PROBE_GAP = 2.0, 120.0
+"""Seconds between two probes of an outage; they double from the first up to the longest."""
 
 LONGEST_LIMIT = 60.0
 """Seconds to wait after a 429 that does not say how long; they double from one second."""
@@ -142,7 +142,7 @@ class Line:
     async def _wait_out(self, silence: InfrastructureFault) -> None:
         """Probe with growing gaps until the model answers, or patience ends."""
         began = time.monotonic()
-        gap = 2.0
+        gap = FIRST_PROBE_GAP
         self._watch.paused(self.name, str(silence), self._patience)
         while RULES[silence.kind].remedy != "stop":
             left = began + self._patience - time.monotonic()

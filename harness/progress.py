@@ -85,8 +85,22 @@ class Progress:
         self._say(f"{model}: preflight: a tool call, and another at half the context ...")
 
     def tried(self, model: str, facts: Mapping[str, Any]) -> None:
-        known = (f"{key.replace('_', ' ')} {fact}" for key, fact in facts.items() if fact)
-        self._say(f"{model}: preflight: {', '.join(known)}")
+        speeds = (
+            f"{what} {facts[key]:.0f} tokens/s"
+            for what, key in (
+                ("reads", "reads_tokens_per_second"),
+                ("writes", "writes_tokens_per_second"),
+            )
+            if facts[key] is not None
+        )
+        if facts["deep_tokens"] is None:
+            depth = "half its context was not tried: set context_window, which nobody told"
+        else:
+            depth = f"and behind {facts['deep_tokens']} tokens"
+        self._say(
+            f"{model}: preflight: starts in {facts['cold_start_seconds']:.1f} s, calls a tool, "
+            + ", ".join((depth, *speeds))
+        )
 
     def paused(self, model: str, reason: str, patience_seconds: float) -> None:
         self._waiting[model] = f"{model} is paused: {reason}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from harness.attribution import RULES
 from harness.cli import app
 from harness.config import load_campaign
 from tests.conftest import command
@@ -43,3 +44,12 @@ def test_the_campaign_in_the_readme_is_a_valid_one(tmp_path: Path) -> None:
 def test_the_two_commands_come_first() -> None:
     indented = [line.strip() for line in README.splitlines() if line.startswith("    ")]
     assert [line.split("#")[0].strip() for line in indented[:2]] == ["make quickstart", "make test"]
+
+
+def test_the_table_of_attribution_in_the_docs_is_the_one_in_the_code() -> None:
+    text = (ROOT / "docs" / "attribution.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{kind}` | {what} | `{cause}` | {remedy} |"
+        for kind, (what, cause, remedy) in RULES.items()
+    ]
+    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
