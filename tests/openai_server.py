@@ -34,18 +34,19 @@ class Endpoint:
     """A running server: its address, what it was asked, how many clients hung up on it."""
 
     port: int
+    host: str = "127.0.0.1"
     posts: list[Received] = field(default_factory=list)
     gets: list[Received] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
 
 @asynccontextmanager
 async def endpoint(
-    *behaviours: Behaviour, models: Behaviour | None = None
+    *behaviours: Behaviour, models: Behaviour | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[Endpoint]:
     """Serve: the nth POST gets the nth behaviour, the last one repeated; a GET gets ``models``."""
     listing = models or answer(200, {"object": "list", "data": [{"id": "m"}]}, server="hostile")
@@ -69,8 +70,8 @@ async def endpoint(
         task.add_done_callback(tasks.discard)
 
     tasks: set[asyncio.Task[Any]] = set()
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    here = Endpoint(server.sockets[0].getsockname()[1])
+    server = await asyncio.start_server(accept, host, 0)
+    here = Endpoint(server.sockets[0].getsockname()[1], host)
     try:
         yield here
     finally:
