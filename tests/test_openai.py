@@ -533,6 +533,7 @@ async def test_opening_tells_what_was_found() -> None:
         "server": "hostile",
         "models": ["m"],
         "model_listed": True,
+        "context_window": None,
     }
 
 
@@ -597,8 +598,8 @@ async def test_an_unset_key_variable_is_named_with_its_model(
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     told = await refusal_to_open("http://127.0.0.1:1/v1", api_key_env="NO_SUCH_KEY")
     assert told == (
-        "model 'x': the environment variable NO_SUCH_KEY (api_key_env) is not set; "
-        "export it with the endpoint's key"
+        "model 'x': the environment variable NO_SUCH_KEY (api_key_env) is not set or empty; "
+        "it must hold the endpoint's key"
     )
 
 
