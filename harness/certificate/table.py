@@ -59,7 +59,8 @@ def print_table(proofs: Sequence[Proof], console: Console) -> None:
     table.add_column("task", overflow="fold")
     table.add_column("drawn", justify="right")
     for aspect in ASPECTS:
-        table.add_column(aspect.replace(" ", "\n"), justify="right", no_wrap=True)
+        heading = aspect.replace(" ", "\n").replace("alternatives", "alterna-\ntives")
+        table.add_column(heading, justify="right", no_wrap=True)  # to fit 80 columns
     for proof in proofs:
         cells = [_cell(proof, aspect) for aspect in ASPECTS]
         table.add_row(proof.task.id, str(len(proof.seeds)), *cells)
