@@ -55,7 +55,7 @@ def make_campaign(tmp_path: Path) -> MakeCampaign:
         models: str = ORACLE, *, name: str = "trial", suite: str = "first-steps-v1", **keys: object
     ) -> Path:
         folder = tmp_path / name
-        folder.mkdir()
+        folder.mkdir(parents=True)
         top = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
         text = f'suite = "{suite}"\n{top}{models}'
         (folder / "campaign.toml").write_text(text, encoding="utf-8")

@@ -253,3 +253,61 @@ def test_nothing_of_a_campaign_is_left_in_the_systems_temporary_folder(
     folder = make_campaign(ORACLE + NOTHING, runs_per_task=1)
     assert fairtrial("run", folder, env={"TMPDIR": str(temporary)}).returncode == 0
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 16])
+def test_how_many_runs_play_at_once_does_not_matter(
+    make_campaign: MakeCampaign, concurrency: int
+) -> None:
+    models = ORACLE + NOTHING
+    one = make_campaign(models, runs_per_task=3, name="one/trial")
+    other = make_campaign(
+        f"{models}[infrastructure]\nconcurrency = {concurrency}\n",
+        runs_per_task=3,
+        name="other/trial",
+    )
+    for folder in (one, other):
+        assert fairtrial("run", folder).returncode == 0
+    assert evidence(one) == evidence(other)
+
+
+# What is played again.
+
+
+def spoiled_and_owed(make_campaign: MakeCampaign) -> tuple[Path, str, str, str]:
+    """A campaign with one run that is settled, one that was cut off and others that never
+    began; and the UUIDs of the first two and of another."""
+    folder = make_campaign(runs_per_task=2)
+    assert fairtrial("run", folder).returncode == 0
+    settled, cut, *others = CampaignFolder(folder).transcript_paths()
+    cut.write_bytes(b"".join(cut.read_bytes().splitlines(keepends=True)[:2]))
+    for path in others:
+        path.unlink()
+    return folder, settled.stem, cut.stem, others[0].stem
+
+
+def test_only_the_runs_that_the_world_spoiled_are_retried_where_that_is_asked(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder, settled, cut, _ = spoiled_and_owed(make_campaign)
+    done = fairtrial("run", folder, "--retry-infrastructure")
+    assert done.returncode == 3
+    names = {path.name for path in CampaignFolder(folder).transcript_paths()}
+    assert names == {f"{settled}.jsonl", f"{cut}.jsonl", f"{cut}.attempt-1.jsonl"}
+    assert fairtrial("run", folder).returncode == 0
+    assert len(CampaignFolder(folder).transcript_paths()) == 9
+
+
+def test_one_run_is_retried_by_its_name_unless_it_has_a_score(make_campaign: MakeCampaign) -> None:
+    folder, settled, cut, other = spoiled_and_owed(make_campaign)
+    refused = fairtrial("run", folder, "--retry", settled[:8])
+    assert refused.returncode == 2
+    assert "a score is not drawn again" in refused.stderr
+    unknown = fairtrial("run", folder, "--retry", "nosuch")
+    assert unknown.returncode == 2
+    assert "nosuch: 0 runs of trial begin so" in unknown.stderr
+    both = fairtrial("run", folder, "--retry", cut[:8], "--retry-infrastructure")
+    assert (both.returncode, "give one of them" in both.stderr) == (2, True)
+    assert fairtrial("run", folder, "--retry", cut[:8], "--retry", other[:8]).returncode == 3
+    names = {path.stem for path in CampaignFolder(folder).transcript_paths()}
+    assert names == {settled, cut, f"{cut}.attempt-1", other}

@@ -15,6 +15,7 @@ from harness.attribution import RULES
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
 from harness.models.openai import Model, Settings
+from harness.models.openai.connection import keepalive_socket
 from harness.records import (
     Completion,
     FaultKind,
@@ -488,7 +489,7 @@ async def test_an_endpoint_that_died_after_it_was_opened_is_unreachable() -> Non
 
 
 @asynccontextmanager
-async def opened_without_check(base_url: str) -> AsyncIterator[Model]:
+async def opened_without_check(base_url: str, **settings: Any) -> AsyncIterator[Model]:
     """A model whose endpoint answered once and is gone since."""
     port = int(base_url.split(":")[2].split("/")[0])
     listing = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
@@ -499,7 +500,7 @@ async def opened_without_check(base_url: str) -> AsyncIterator[Model]:
 
     server = await asyncio.start_server(answer_once, "127.0.0.1", port)
     try:
-        async with opened(base_url) as model:
+        async with opened(base_url, **settings) as model:
             server.close()
             yield model
     finally:
@@ -709,3 +710,34 @@ async def test_a_server_killed_in_the_middle_of_a_reply_is_unreachable() -> None
             server.process.kill()
             with pytest.raises(InfrastructureFault):
                 await asking
+
+
+# Connections that are not used.
+
+
+async def test_an_idle_endpoint_is_asked_for_something_small_now_and_then() -> None:
+    async with endpoint(stream(delta("ok"), finish("stop"))) as server:
+        async with opened(server.base_url, heartbeat_seconds=0.1):
+            await asyncio.sleep(0.55)
+            beats = len(server.gets) - 1  # one was the opening
+        assert 2 <= beats <= 5
+        await asyncio.sleep(0.3)
+        assert len(server.gets) <= beats + 2
+
+
+async def test_a_heartbeat_that_finds_nobody_is_no_fault() -> None:
+    async with endpoint(stream(delta("ok"), finish("stop"))) as server:
+        gone = server.base_url
+    async with opened_without_check(gone, heartbeat_seconds=0.05) as model:
+        await asyncio.sleep(0.3)
+        with pytest.raises(InfrastructureFault, match="no connection"):
+            await model.reply(a_request())
+
+
+async def test_connections_notice_a_peer_that_is_gone_without_a_word() -> None:
+    made = keepalive_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ()))
+    with made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        times = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
+        assert idle + times * made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 90

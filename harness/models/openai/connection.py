@@ -76,7 +76,7 @@ def _transport() -> AiohttpTransport:
         connector = aiohttp.TCPConnector(
             limit=0,  # as many as runs, which the campaign bounds
             ssl=transport.ssl_context,
-            socket_factory=_keepalive_socket,
+            socket_factory=keepalive_socket,
         )
         return aiohttp.ClientSession(connector=connector, trust_env=True)  # for its proxies
 
@@ -84,7 +84,8 @@ def _transport() -> AiohttpTransport:
     return transport
 
 
-def _keepalive_socket(address: Any) -> socket.socket:
+def keepalive_socket(address: Any) -> socket.socket:
+    """A socket for an address as aiohttp describes one; the system looks after its peer."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
