@@ -78,11 +78,14 @@ class Line:
         """
         tried = 0
         limited_since: float | None = None
+        wanted = time.monotonic()
         while True:
             await self.clear()
             try:
                 async with self._limit.turn():
-                    return await self._model.reply(request)
+                    waited = time.monotonic() - wanted
+                    completion = await self._model.reply(request)
+                    return completion.model_copy(update={"waited_seconds": round(waited, 3)})
             except InfrastructureFault as fault:
                 failed = time.monotonic()
                 match RULES[fault.kind].remedy:
@@ -103,15 +106,9 @@ class Line:
                         tried = 0
                     case _:
                         raise
-                waited = time.monotonic() - failed
-                note(
-                    Repeat(
-                        turn=request.turn,
-                        kind=fault.kind,
-                        detail=str(fault),
-                        waited_seconds=round(waited, 3),
-                    )
-                )
+                waited = round(time.monotonic() - failed, 3)
+                kind, detail = fault.kind, str(fault)
+                note(Repeat(turn=request.turn, kind=kind, detail=detail, waited_seconds=waited))
 
     async def _slow_down(self, fault: InfrastructureFault) -> None:
         seconds, news = self._limit.met(fault.retry_after)

@@ -222,6 +222,9 @@ class Completion(Record):
     model_seconds: float | None = Field(
         default=None, description="from the request to its last token; null for scripts"
     )
+    waited_seconds: float = Field(
+        default=0.0, description="before that request: repetitions, outages, limits; nobody's time"
+    )
     raw: Text | None = Field(
         default=None, description="the reply as it came, where it could not be fully understood"
     )

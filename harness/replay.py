@@ -92,7 +92,7 @@ def compare(recorded: Sequence[Event], replayed: Sequence[Event]) -> Replay:
     was, is_now = _verdict(recorded), _verdict(replayed)
     if was is not None and _checks(recorded) != _checks(replayed):
         differences.append(_verdicts_differ(recorded, replayed))
-    elif _outcome(recorded) != _outcome(replayed):
+    elif _outcome(recorded) not in (None, _outcome(replayed)):
         differences.append(
             f"another outcome: {_outcome(recorded)} is recorded, and it is {_outcome(replayed)}"
         )

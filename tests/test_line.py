@@ -127,9 +127,11 @@ async def test_a_request_that_fails_although_the_model_answers_is_given_up() -> 
 
 async def test_an_outage_is_waited_out_and_the_run_goes_on_where_it_was() -> None:
     async with a_line(*[DOWN] * 5, OK) as (line, heard, server):
-        assert (await ask(line, heard)).text == "ok"
+        told = await ask(line, heard)
+    assert told.text == "ok"
     assert heard.news == ["paused", "resumed"]
     assert len(heard.repeats) == 2
+    assert told.waited_seconds > heard.repeats[-1].waited_seconds
     assert heard.repeats[-1].waited_seconds > 0.15
     assert len(server.posts) == 7
 

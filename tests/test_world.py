@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.records import Fault, Outcome, Repeat, Reply
@@ -104,6 +105,10 @@ async def test_a_link_that_goes_down_and_up_again_costs_no_run(
     assert outcomes == ["wrong_answer"] * 12
     assert events(folder, Fault) == []
     assert len(events(folder, Repeat)) >= 1
+    table = pd.read_csv(folder / "verification" / "attempts.csv")
+    assert table["repeats"].sum() == len(events(folder, Repeat))
+    assert table["waited_seconds"].max() > 3
+    assert table["seconds"].max() < 6
 
 
 async def test_a_server_that_stands_still_for_a_while_is_waited_for_and_not_scored(

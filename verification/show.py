@@ -20,6 +20,7 @@ from harness.records import (
     Graded,
     Outcome,
     Prompt,
+    Repeat,
     Reply,
     Signal,
     Started,
@@ -73,6 +74,9 @@ class _Printer:
             case Prompt():
                 self._heading(event.role)
                 self._block(event.content)
+            case Repeat():
+                waited = f"asked again after {event.waited_seconds:.1f} s"
+                self.line(f"  ~ {waited}: {event.kind}: {event.detail}", "yellow")
             case Reply():
                 self._reply(event)
             case ToolResult():

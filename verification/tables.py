@@ -233,7 +233,16 @@ def _total(values: pd.Series[float]) -> float:
 def attempts(evidence: Evidence) -> pd.DataFrame:
     """A row per attempt, with its cause. The only CSV that tells of interruptions and dates."""
     columns = ["model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause"]
-    columns += ["budget", "fault", "seconds", "started_at", "ended_at", "transcript"]
+    columns += [
+        "budget",
+        "fault",
+        "seconds",
+        "repeats",
+        "waited_seconds",
+        "started_at",
+        "ended_at",
+        "transcript",
+    ]
     frame = evidence.attempts.assign(
         transcript="data/transcripts/" + evidence.attempts["transcript"].astype(str),
         fault=_bounded(evidence.attempts["fault"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.records import Event, Fault, Outcome, Price, Reply, Signal, Started, ToolResult
+from harness.records import Event, Fault, Outcome, Price, Repeat, Reply, Signal, Started, ToolResult
 from harness.store import read_transcript
 
 UNKNOWN = math.nan
@@ -56,6 +56,8 @@ class Attempt:
     budget: str | None = None
     signals: str | None = None
     fault: str | None = None
+    repeats: int = 0
+    waited_seconds: float = 0.0
     turns: int = 0
     tool_calls: int = 0
     tool_errors: int = 0
@@ -114,6 +116,8 @@ def _add_up(attempt: Attempt, offered: set[str], events: Iterator[Event]) -> lis
             case ToolResult():
                 attempt.tool_errors += not event.ok
                 attempt.tool_seconds += event.seconds
+            case Repeat():
+                attempt.repeats += 1
             case Signal():
                 findings.append(_finding(attempt, line, event))
             case Fault():
@@ -127,6 +131,7 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
     if reply.turn == 1:
         attempt.first_token_seconds = _known(reply.first_token_seconds)
     attempt.turns += 1
+    attempt.waited_seconds += reply.waited_seconds
     attempt.tool_calls += len(reply.tool_calls)
     for call in reply.tool_calls:
         name = call.name if call.name in offered else NOT_OFFERED
@@ -157,7 +162,7 @@ def _conclude(attempt: Attempt, outcome: Outcome) -> None:
     attempt.cause = outcome.cause
     attempt.budget = outcome.budget
     attempt.signals = " ".join(outcome.signals) or None
-    attempt.seconds = outcome.seconds
+    attempt.seconds = outcome.seconds - attempt.waited_seconds
     attempt.ended_at = outcome.ended_at.isoformat()
 
 
