@@ -19,7 +19,7 @@ from rich.progress import track
 
 CAMPAIGN = """
 suite = "first-steps-v1"
-runs_per_task = 25
+runs_per_task = 50
 seed = 7
 [[models]]
 name = "oracle"
@@ -32,7 +32,7 @@ script = "nothing"
 [infrastructure]
 concurrency = 4
 """
-RUNS = 200
+RUNS = 400
 
 
 def main() -> None:
@@ -50,30 +50,28 @@ def main() -> None:
         _start(calm).wait()
         longest = time.monotonic() - began
         expected = _evidence(calm)
-        killed = finished = attempts = lost = 0
+        finished = attempts = lost = 0
         for _ in track(range(options.kills), description="killing", console=console):
-            trial = Path(folder) / f"killed-{finished}" / "trial"
-            if not trial.exists():
-                _make(trial)
-            process = _start(trial)
-            try:
-                process.wait(timeout=draw.uniform(0.05, longest / 3))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                killed += 1
-                continue
-            lost += _compare(trial, expected, console)
-            attempts += len(list((trial / "data" / "transcripts").glob("*.jsonl")))
-            finished += 1
-        last = Path(folder) / f"killed-{finished}" / "trial"
-        if last.exists():
-            _start(last).wait()
-            lost += _compare(last, expected, console)
-            attempts += len(list((last / "data" / "transcripts").glob("*.jsonl")))
-            finished += 1
+            while True:
+                trial = Path(folder) / f"killed-{finished}" / "trial"
+                if not trial.exists():
+                    _make(trial)
+                process = _start(trial)
+                try:
+                    process.wait(timeout=draw.uniform(0.05, longest))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    break
+                lost += _compare(trial, expected, console)
+                attempts += _attempts(trial)
+                finished += 1
+        _start(trial).wait()
+        lost += _compare(trial, expected, console)
+        attempts += _attempts(trial)
+        finished += 1
     console.print(
-        f"{killed} kills; {finished} campaigns of {RUNS} runs came to their end in {attempts} "
+        f"{options.kills} kills; {finished} campaigns of {RUNS} runs came to their end in {attempts} "
         f"attempts; {lost} CSVs differ from an undisturbed campaign's"
     )
     sys.exit(1 if lost else 0)
@@ -96,6 +94,10 @@ def _evidence(folder: Path) -> dict[str, bytes]:
     """Every CSV but the list of attempts, which tells of interruptions."""
     paths = sorted((folder / "verification").glob("*.csv"))
     return {path.name: path.read_bytes() for path in paths if path.name != "attempts.csv"}
+
+
+def _attempts(folder: Path) -> int:
+    return len(list((folder / "data" / "transcripts").glob("*.jsonl")))
 
 
 def _compare(folder: Path, expected: dict[str, bytes], console: Console) -> int:
