@@ -71,8 +71,8 @@ def main() -> None:
         attempts += _attempts(trial)
         finished += 1
     console.print(
-        f"{options.kills} kills; {finished} campaigns of {RUNS} runs came to their end in {attempts} "
-        f"attempts; {lost} CSVs differ from an undisturbed campaign's"
+        f"{options.kills} kills; {finished} campaigns of {RUNS} runs came to their end, in "
+        f"{attempts} attempts; {lost} CSVs differ from an undisturbed campaign's"
     )
     sys.exit(1 if lost else 0)
 
