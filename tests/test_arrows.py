@@ -113,3 +113,20 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_the_files_are_found() -> None:
     assert {"harness.records", "harness.models.openai", "verification"} <= FILES.keys()
+
+
+def test_no_duration_is_measured_with_a_clock_that_people_can_set() -> None:
+    settable = {"time.time", "time.time_ns"}
+    for name, tree in TREES.items():
+        used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not used & settable, name
+        assert "from time import time" not in ast.unparse(tree), name
+    # What is left, datetime.now(), only dates what happened: it is subtracted in one place,
+    # from the date until which a server asks us to wait.
+    subtracting = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and "datetime.now" in ast.unparse(node)
+    }
+    assert subtracting == {"harness.models.openai.faults"}
