@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import openai
 import structlog
 from openai import AsyncOpenAI, AsyncStream
@@ -202,9 +201,10 @@ class Model:
             if time.monotonic() - self._last_used < self._settings.heartbeat_seconds:
                 continue
             try:
-                await self._client.models.with_raw_response.list()
-            except (openai.APIError, aiohttp.ClientError) as error:
-                log.info("heartbeat", endpoint=self._settings.base_url, lost=type(error).__name__)
+                with translated(self._settings.base_url):
+                    await self._client.models.with_raw_response.list()
+            except InfrastructureFault as fault:
+                log.info("heartbeat", endpoint=self._settings.base_url, lost=fault.kind)
 
 
 def _advice(settings: Settings, fault: InfrastructureFault) -> str:

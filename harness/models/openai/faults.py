@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+import httpx2
 import openai
 from pydantic import ValidationError
 
@@ -56,7 +57,8 @@ def translated(where: str) -> Iterator[None]:
         yield
     except InfrastructureFault as fault:
         raise _placed(fault, where) from None
-    except (openai.APIError, aiohttp.ClientError, TimeoutError) as error:
+    except (openai.APIError, httpx2.RequestError, aiohttp.ClientError, TimeoutError) as error:
+        # The client lets httpx2's errors through where the body of a refusal breaks off.
         raise _placed(_fault(error), where) from None
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, RecursionError) as error:
         garbled = f"the answer is not of the protocol: {_reason(error)}"
