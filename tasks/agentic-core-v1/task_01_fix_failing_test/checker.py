@@ -6,6 +6,7 @@ reports what the package's functions gave back, and the comparison happens here.
 
 import calendar
 import random
+from collections import namedtuple
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -109,8 +110,8 @@ class Documented:
     """What the README and the docstrings say that each function comes to."""
 
     def __init__(self, run: FinishedRun) -> None:
-        self._days_off, self._coins = run.facts["days_off"], run.facts["coins"]
-        self._payment = run.facts["Payment"]
+        self._days_off = run.facts["days_off"]
+        self._payment = namedtuple(run.facts["Payment"], ("due", run.facts["coins"]))
 
     def __call__(self, role: str, arguments: tuple[Any, ...]) -> Any:
         """What a call must come to."""
@@ -147,9 +148,6 @@ class Documented:
 
     def make_plan(
         self, total: int, first: date, count: int, holidays: frozenset[date] = NONE
-    ) -> list[dict[str, Any]]:
+    ) -> list[tuple[date, int]]:
         days, amounts = self.due_dates(first, count, holidays), self.split(total, count)
-        return [
-            {"$type": self._payment, "due": due, self._coins: amount}
-            for due, amount in zip(days, amounts, strict=True)
-        ]
+        return [self._payment(*each) for each in zip(days, amounts, strict=True)]
