@@ -16,15 +16,19 @@ from typing import Any
 
 
 def decode(value: Any) -> Any:
-    """An argument as it is meant: dates and sets travel under a tag."""
+    """An argument as it is meant: what JSON has no word for travels under a tag."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, dict):
         return value
+    if "$tuple" in value:
+        return tuple(map(decode, value["$tuple"]))
     if "$date" in value:
         return date.fromisoformat(value["$date"])
     if "$set" in value:
         return frozenset(map(decode, value["$set"]))
+    if "$dict" in value:
+        return {decode(key): decode(item) for key, item in value["$dict"]}
     return {key: decode(item) for key, item in value.items()}
 
 
@@ -35,12 +39,17 @@ def encode(value: Any) -> Any:
         return value
     if kind is date:
         return {"$date": value.isoformat()}
-    if kind in (list, tuple):
+    if kind is list:
         return [encode(item) for item in value]
+    if kind is tuple:
+        return {"$tuple": [encode(item) for item in value]}
     if kind in (set, frozenset):
         return {"$set": sorted((encode(item) for item in value), key=json.dumps)}
     if kind is dict:
-        return {str(key): encode(item) for key, item in value.items()}
+        if all(type(key) is str and key[:1] != "$" for key in value):
+            return {key: encode(item) for key, item in value.items()}
+        pairs = ([encode(key), encode(item)] for key, item in value.items())
+        return {"$dict": sorted(pairs, key=json.dumps)}
     named = getattr(kind, "_fields", None) or getattr(kind, "__dataclass_fields__", None)
     fields = named or vars(value)
     return {"$type": kind.__name__} | {name: encode(getattr(value, name)) for name in fields}

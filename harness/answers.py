@@ -22,6 +22,10 @@ _NUMBER = re.compile(
 _LONGEST = 2_000
 _WRAPPERS = ("```", "**", "__", "`", '"', "'", "*")
 _PAIRS = {"\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019", "\u00ab": "\u00bb"}
+_PAIRS |= {"\u300c": "\u300d", "\u300e": "\u300f"}
+_MARKS = re.compile(r"[*`\"'\u201c-\u201e\u2018\u2019\u00ab\u00bb\u300c-\u300f]")
+_UNDERLINED = re.compile(r"(?<![\w.])__([^_]+(?:_[^_]+)*)__(?![\w.])")
+_BULLETS = re.compile(r"(?:(?:[-+\u2022#]+|>+|[0-9]+[.)])\s+)+")
 
 
 def the_number(answer: str) -> Decimal | None:
@@ -43,7 +47,8 @@ def _value(match: re.Match[str]) -> Decimal:
 
 
 def bare(answer: str) -> str:
-    """An answer without blanks, code fence, bold or quotation marks around it, in Unicode's NFC."""
+    """An answer without blanks, code fence, bold, quotation marks or a bullet around it, in
+    Unicode's NFC."""
     text = unicodedata.normalize("NFC", answer).strip()
     while (inner := _unwrapped(text)) != text:
         text = inner
@@ -59,7 +64,26 @@ def _unwrapped(text: str) -> str:
             return inner.strip()
     if len(text) > 2 and _PAIRS.get(text[0]) == text[-1]:
         return text[1:-1].strip()
+    if text.startswith(("- ", "> ", "* ")) and len(text.splitlines()) == 1:
+        return text[2:].strip()
     return text
+
+
+def plain_lines(answer: str) -> list[str]:
+    """The lines of an answer that say something, each without what it is dressed in.
+
+    Dress are blanks, list numbers, bullets, headings, bold, quotation marks and code marks, and
+    whole lines that are a code fence or hold neither a letter nor a digit.
+    """
+    lines = (line.strip() for line in answer.splitlines())
+    bare_lines = (_plain(line) for line in lines if not re.fullmatch(r"```\w*", line))
+    return [line for line in bare_lines if re.search(r"[^\W_]", line)]
+
+
+def _plain(line: str) -> str:
+    text = _UNDERLINED.sub(r"\1", _MARKS.sub("", line)).strip()
+    begins = _BULLETS.match(text)
+    return text[begins.end() :] if begins else text
 
 
 def shortened(text: str, limit: int = 200) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.answers import bare, shortened, the_number
+from harness.answers import bare, plain_lines, shortened, the_number
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,7 @@ def test_a_number_with_thousands_marked_is_the_same_number(value: Decimal) -> No
 def test_whatever_a_model_writes_can_be_read(answer: str) -> None:
     assert isinstance(the_number(answer), Decimal | None)
     assert bare(bare(answer)) == bare(answer)
+    assert all(line == line.strip() != "" for line in plain_lines(answer))
     assert shortened(answer).isprintable()
 
 
@@ -120,15 +121,50 @@ def test_whatever_a_model_writes_can_be_read(answer: str) -> None:
         "```\ncaf\u00e9 noir\n```",
         "```text\ncaf\u00e9 noir\n```",
         '**"caf\u00e9 noir"**',
+        "\u300ccaf\u00e9 noir\u300d",
+        "\u300ecaf\u00e9 noir\u300f",
+        "> caf\u00e9 noir",
+        "- caf\u00e9 noir",
+        "* `caf\u00e9 noir`",
     ],
 )
 def test_a_text_is_read_without_what_is_wrapped_around_it(answer: str) -> None:
     assert bare(answer) == "caf\u00e9 noir"
 
 
-@pytest.mark.parametrize("answer", ["", "*", '""', "a**", "*a", "caf\u00e9. noir.", "'a\""])
+@pytest.mark.parametrize(
+    "answer", ["", "*", '""', "a**", "*a", "caf\u00e9. noir.", "'a\"", "-5", "> a\n> b", "\u300ca"]
+)
 def test_what_is_no_wrapping_stays(answer: str) -> None:
     assert bare(answer) == answer
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a.b_c: d",
+        "  a.b_c: d\r",
+        "- a.b_c: d",
+        "\u2022 **a.b_c:** `d`",
+        "1. a.b_c: d",
+        "12) __a.b_c:__ d",
+        "> - a.b_c: \u201cd\u201d",
+        "## a.b_c: d",
+        "__a.b_c: d__",
+        "**1. a.b_c:** 'd'",
+    ],
+)
+def test_a_line_is_read_without_its_dress(line: str) -> None:
+    assert plain_lines(f"```text\n{line}\n```\n\n---\n") == ["a.b_c: d"]
+
+
+@pytest.mark.parametrize("line", ["a.__main__", "__a__.b", "x__y", "-5", "2025-05-14", "or ```b"])
+def test_what_belongs_to_a_line_stays(line: str) -> None:
+    assert plain_lines(line) == [line.replace("`", "")]
+
+
+def test_a_fence_hides_no_words() -> None:
+    assert plain_lines("a\n``` or rather b\n```") == ["a", "or rather b"]
 
 
 def test_hostile_text_becomes_one_short_printable_line() -> None:

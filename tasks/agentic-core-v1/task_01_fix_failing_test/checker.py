@@ -6,16 +6,16 @@ reports what the package's functions gave back, and the comparison happens here.
 
 import calendar
 import random
+from collections import namedtuple
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
 from harness.answers import shortened
-from harness.calls import PYTHON, Call, Raises, last_line, wrong_call
+from harness.calls import Call, Raises, failed_tests, wrong_call
 from harness.records import Check, Verdict
 from harness.task import FinishedRun
 
-SECONDS = 3.0
 NONE: frozenset[date] = frozenset()
 
 
@@ -48,14 +48,9 @@ def _only_the_package_changed(run: FinishedRun) -> Check:
 
 
 def _tests_pass(run: FinishedRun) -> Check:
-    """A necessary sign only: hostile code can end this process as it likes."""
     tests = {path: run.pristine(path) for path in run.variant.files if path.startswith("tests/")}
-    result = run.execute([*PYTHON, "-m", "unittest"], put=tests, seconds=SECONDS)
-    return Check(
-        name="tests_pass",
-        passed=result.exit_code == 0 and result.stopped is None,
-        detail=last_line(result),
-    )
+    failed = failed_tests(run, put=tests)
+    return Check(name="tests_pass", passed=failed is None, detail=failed or "every test passes")
 
 
 def _behaves_as_documented(run: FinishedRun) -> Check:
@@ -64,7 +59,7 @@ def _behaves_as_documented(run: FinishedRun) -> Check:
         (Call(f"{names['package']}{_MODULES.get(role, '')}:{names[role]}", args), rules(role, args))
         for role, args in _cases(names["step_takes"])
     ]
-    wrong = wrong_call(run, expected, seconds=SECONDS)
+    wrong = wrong_call(run, expected)
     return Check(
         name="behaves_as_documented", passed=wrong is None, detail=wrong or "every call is right"
     )
@@ -115,8 +110,8 @@ class Documented:
     """What the README and the docstrings say that each function comes to."""
 
     def __init__(self, run: FinishedRun) -> None:
-        self._days_off, self._coins = run.facts["days_off"], run.facts["coins"]
-        self._payment = run.facts["Payment"]
+        self._days_off = run.facts["days_off"]
+        self._payment = namedtuple(run.facts["Payment"], ("due", run.facts["coins"]))
 
     def __call__(self, role: str, arguments: tuple[Any, ...]) -> Any:
         """What a call must come to."""
@@ -153,9 +148,6 @@ class Documented:
 
     def make_plan(
         self, total: int, first: date, count: int, holidays: frozenset[date] = NONE
-    ) -> list[dict[str, Any]]:
+    ) -> list[tuple[date, int]]:
         days, amounts = self.due_dates(first, count, holidays), self.split(total, count)
-        return [
-            {"$type": self._payment, "due": due, self._coins: amount}
-            for due, amount in zip(days, amounts, strict=True)
-        ]
+        return [self._payment(*each) for each in zip(days, amounts, strict=True)]

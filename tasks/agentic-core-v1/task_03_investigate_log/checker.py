@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from harness.answers import shortened
+from harness.answers import plain_lines, shortened
 from harness.records import Check, Verdict
 from harness.task import FinishedRun
 
@@ -23,7 +23,7 @@ def check(run: FinishedRun) -> Verdict:
     """Accept four lines with the cause, as the log was shipped, and nothing beside them."""
     pair = rf"\b{run.facts['subject']}=\S+ {run.facts['version']}=\S+"
     cause = _cause(run.pristine("evening.log"), pair)
-    lines = _lines(run.answer)
+    lines = plain_lines(run.answer)
     found = [match.groups() for match in map(LABELLED.fullmatch, lines) if match]
     said = {label.lower(): value for label, value in found}
     checks = [
@@ -63,15 +63,6 @@ def _cause(log: str, pair: str) -> Cause:
     ((_, component, time, number),) = (each for each in changes if each[0] == spoiled)
     first = next(request for request in failed if used[request] == spoiled)
     return Cause(component, time, number, first)
-
-
-def _lines(answer: str) -> list[str]:
-    """An answer's lines without bold, quotation marks, bullets, code fence and blanks."""
-    lines = [line.strip() for line in answer.splitlines()]
-    bare = [re.sub(r"[*`\"'\u201c\u201d]", "", line) for line in lines if line[:3] != "```"]
-    return [
-        line for each in bare if (line := re.sub(r"^(?:[-\u2022]|\d[.)])?\s*", "", each).strip())
-    ]
 
 
 def _bare(value: str) -> str:

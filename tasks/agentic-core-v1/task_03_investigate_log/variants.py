@@ -149,7 +149,8 @@ class Evening:
         for number in range(1, 12):
             fate = "failed" if number in (4, 7) else "retried"
             at = self.after(self.trouble, 5 * number, 5 * number + 5)
-            self.request(at, self.others[-1], fate, f"passing_{fate}")
+            role = "passing_failed" if fate == "failed" else "ordinary"
+            self.request(at, self.others[-1], fate, role)
         self.request(self.after(self.cause, 10, 30), self.others[1], "retried", "retried_between")
         self.request(self.after(self.cause, 65, 85), "", "broken", "broken_between")
         self.request(self.failure, self.spoiled, "failed", "failure")

@@ -9,13 +9,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from harness.answers import shortened
-from harness.calls import PYTHON, Call, Raises, last_line, wrong_call
+from harness.calls import Call, Raises, failed_tests, wrong_call
 from harness.records import Check, Verdict
 from harness.task import FinishedRun
 
 MENDED = "src/price.py"
 MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 10, 100, 20_000
-SECONDS = 5.0
 
 Line = tuple[str, int, int]
 
@@ -85,10 +84,8 @@ def _around(run: FinishedRun) -> dict[str, str]:
 
 
 def _tests_pass(run: FinishedRun) -> Check:
-    """A necessary sign only: hostile code can end this process as it likes."""
-    result = run.execute([*PYTHON, "-m", "unittest"], put=_around(run), seconds=SECONDS)
-    passed = result.exit_code == 0 and result.stopped is None
-    return Check(name="tests_pass", passed=passed, detail=last_line(result))
+    failed = failed_tests(run, put=_around(run))
+    return Check(name="tests_pass", passed=failed is None, detail=failed or "every test passes")
 
 
 def _keeps_to_the_rules(run: FinishedRun) -> Check:
@@ -96,7 +93,7 @@ def _keeps_to_the_rules(run: FinishedRun) -> Check:
         (Call("src.price:price", (order,)), _price(run.facts, order))
         for order in _orders(run.facts)
     ]
-    wrong = wrong_call(run, orders, put=_around(run), seconds=SECONDS)
+    wrong = wrong_call(run, orders, put=_around(run))
     return Check(name="keeps_to_the_rules", passed=wrong is None, detail=wrong or "all are right")
 
 

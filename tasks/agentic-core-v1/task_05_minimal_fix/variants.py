@@ -206,7 +206,7 @@ def _rounded(exact: Fraction) -> int:
 
 FIXED = _complete(
     {
-        "fault": "percentage",
+        "fault": "tax",
         "shop": "a garden shop",
         "coins": "cent|cents",
         "tax": {
@@ -223,10 +223,10 @@ FIXED = _complete(
     },
     {
         1187: [("seeds", 250, 4), ("tools", 1990, 1)],
-        1342: [("bulbs", 450, 3), ("bulbs", 900, 1)],
+        1342: [("bulbs", 450, 3), ("seeds", 575, 1)],
         2043: [("soil", 600, 3), ("bulbs", 350, 2), ("seeds", 4550, 2), ("gloves", 3350, 5)],
         2291: [("gloves", 1750, 2), ("seeds", 380, 2)],
         3358: [("pots", 4350, 2)],
-        3764: [("tools", 12990, 3), ("pots", 2450, 6), ("gloves", 899, 2)],
+        3764: [("tools", 12990, 3), ("pots", 2600, 6), ("gloves", 899, 2)],
     },
 )

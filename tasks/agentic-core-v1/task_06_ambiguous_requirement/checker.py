@@ -3,13 +3,17 @@
 The two readings of every request are worked out here. That both are understood is proved by
 numbers: the note's example must have different results under the two, and they must be right. They
 also tell which reading is claimed, and the function, which runs in the sandbox only, has to agree
-with that one wherever it is called.
+with that one wherever it is called. The words of the note must be about the matter, and its two
+readings must not be told the wrong way round; beyond that nothing is asked of how they are put.
 """
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -21,7 +25,8 @@ from harness.records import Check, Record, Verdict
 from harness.task import FinishedRun
 
 NOTE = "note.json"
-LONGEST_NOTE, LONGEST_TEXT, FEWEST_WORDS, MOST_RECORDS = 50_000, 600, 5, 200
+FEWEST_WORDS = 5
+ABBREVIATIONS = ("approx", "cf", "e.g", "eg", "etc", "i.e", "ie", "incl", "no", "resp", "vs")
 
 Facts = Mapping[str, Any]
 Records = list[dict[str, Any]]
@@ -59,8 +64,8 @@ def check(run: FinishedRun) -> Verdict:
     if isinstance(note, Note):
         claimed = _claimed(run.facts, note)
         wrong["quote"] = _wrong_quote(run.facts, note.quote)
-        wrong["readings"] = _wrong_readings(note.implemented.reading, note.other.reading)
-        wrong["question"] = _wrong_question(note)
+        wrong["readings"] = _wrong_readings(run.facts, note, claimed)
+        wrong["question"] = _wrong_question(run.facts, note)
         wrong["example"] = claimed if isinstance(claimed, str) else ""
         if isinstance(claimed, int):
             wrong["function"] = _wrong_function(run, claimed)
@@ -75,8 +80,8 @@ def check(run: FinishedRun) -> Verdict:
 def _note(run: FinishedRun) -> Note | str:
     """The note, or what is wrong with its form."""
     text = run.read(NOTE)
-    if text is None or len(text) > LONGEST_NOTE:
-        return f"{NOTE} is missing, or longer than a note can be"
+    if text is None:
+        return f"{NOTE} is missing"
     try:
         return Note.model_validate_json(text)
     except ValidationError as error:
@@ -90,28 +95,45 @@ def _wrong_quote(facts: Facts, quote: str) -> str:
     return "" if right else f"not from the sentence in question: {shortened(quote)}"
 
 
-def _wrong_readings(*readings: str) -> str:
-    words = [re.findall(r"\w+", reading.lower()) for reading in readings]
-    if any(len(each) < FEWEST_WORDS for each in words) or max(map(len, readings)) > LONGEST_TEXT:
+def _wrong_readings(facts: Facts, note: Note, claimed: int | str) -> str:
+    told = note.implemented.reading, note.other.reading
+    if any(len(re.findall(r"\w+", reading)) < FEWEST_WORDS for reading in told):
         return "one of the readings is no sentence"
-    return "both readings are the same" if words[0] == words[1] else ""
+    if not all(_is_about(facts, reading) for reading in told):
+        return "one of the readings says nothing of the matter"
+    if bare(told[0]).lower() == bare(told[1]).lower():
+        return "both readings are the same"
+    first, second = (_leaning(facts, reading) for reading in (told[::-1] if claimed == 1 else told))
+    if first == second == 0 or (first < second and isinstance(claimed, int)):
+        return "by their words, the readings are not told apart, or the wrong way round"
+    return ""
 
 
-def _wrong_question(note: Note) -> str:
+def _wrong_question(facts: Facts, note: Note) -> str:
     question = note.question.strip()
     numbers = {each.strip(",.").replace(",", "") for each in re.findall(r"\d[\d,.]*", question)}
-    one_sentence = re.fullmatch(r"[^?\n]+\?", question) and not re.search(r"[.!]\s+[A-Z]", question)
-    if not one_sentence or len(question) > LONGEST_TEXT:
+    if not re.fullmatch(r"[^?\n]+\?", question) or _has_a_sentence_before_its_last(question):
         return f"not one sentence that ends with a question mark: {shortened(question)}"
+    if facts["key"].lower() not in question.lower() and not _is_about(facts, question):
+        return f"says nothing of the matter: {shortened(question)}"
     missing = {str(side.result) for side in (note.implemented, note.other)} - numbers
     return f"does not contain both results: {shortened(question)}" if missing else ""
+
+
+def _has_a_sentence_before_its_last(text: str) -> bool:
+    """A full stop before a capital ends a sentence, but for that of an abbreviation."""
+    words = text.split()
+    return any(
+        word[-1] in ".!" and after[0].isupper() and word.strip("(.,").lower() not in ABBREVIATIONS
+        for word, after in pairwise(words)
+    )
 
 
 def _claimed(facts: Facts, note: Note) -> int | str:
     """The reading that the example shows as implemented, the first (0) or the second (1); or
     what is wrong with the example."""
     records = note.example
-    if len(records) > MOST_RECORDS or not all(_allowed(facts, record) for record in records):
+    if not all(_allowed(facts, record) for record in records):
         return f"no input that the request allows: {shortened(str(records))}"
     results, given = _both(facts, records), (note.implemented.result, note.other.result)
     if results[0] == results[1]:
@@ -222,6 +244,39 @@ def _books(books: Records, limit: int, *, none_reserved: bool) -> int:
         if (old and free) or (book["damaged"] and (free or not none_reserved)):
             total += book["price"]
     return total
+
+
+# --- the words in which the readings can be told ------------------------------------------------
+
+CONTRASTS = re.compile(
+    r"\b(?:rather than|instead of|as opposed to|unlike)\b[^,.;:()]*"
+    r"|(?:[,;(]|\s[-\u2013\u2014])\s*(?:and |but )?not (?!reserved)[^,.;:()]*"
+    r"|\bnot\b[^.;:]{0,80}?\bbut\b"
+)
+"""What a text says that it does not mean."""
+
+
+def _wording(facts: Facts) -> dict[str, Any]:
+    """What wordings.toml says of this request."""
+    text = Path(__file__).with_name("wordings.toml").read_text(encoding="utf-8")
+    wording: dict[str, Any] = tomllib.loads(text)[facts["rows"]]
+    return wording
+
+
+def _is_about(facts: Facts, text: str) -> bool:
+    return _holds(_wording(facts)["matter"], text.lower())
+
+
+def _leaning(facts: Facts, text: str) -> int:
+    """1 for the first reading, -1 for the second; 0 where no rule fits, as the text may be honest
+    and put in other words."""
+    meant = " ".join(CONTRASTS.sub(" ", text.lower()).split())
+    rules = _wording(facts)["rules"]
+    return next((rule["leans"] for rule in rules if _holds(rule["words"], meant)), 0)
+
+
+def _holds(patterns: list[str], text: str) -> bool:
+    return any(re.search(pattern, text) for pattern in patterns)
 
 
 READINGS: dict[str, tuple[Callable[..., int], Callable[..., int]]] = {

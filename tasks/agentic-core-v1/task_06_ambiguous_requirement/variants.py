@@ -6,7 +6,9 @@ under the first with a fault at the ``edge``; ``steps`` is the second again, wri
 """
 
 import json
+import tomllib
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from string import Template
 from typing import Any
@@ -216,7 +218,20 @@ def _complete(facts: Facts, sample: list[Facts], example: list[Facts]) -> Facts:
         "first_result": first,
         "second_result": second,
         "third_result": third,
+        "notes": _notes(facts, {"FIRST": str(first), "SECOND": str(second)}),
     }
+
+
+def _notes(facts: Facts, results: dict[str, str]) -> Facts:
+    """By manner, what others would write about this request and its example."""
+    told = tomllib.loads(Path(__file__).with_name("notes.toml").read_text(encoding="utf-8"))
+    notes: Facts = {manner: kinds[facts["rows"]] for manner, kinds in told.items()}
+    for manner, note in notes.items():
+        texts = {key: Template(text).substitute(facts["numbers"]) for key, text in note.items()}
+        for name, result in results.items():
+            texts["question"] = texts["question"].replace(name, result)
+        notes[manner] = texts
+    return notes
 
 
 def _meaning(values: Any) -> str:

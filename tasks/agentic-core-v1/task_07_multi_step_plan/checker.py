@@ -9,9 +9,14 @@ from harness.records import Check, Verdict
 from harness.task import FinishedRun
 
 STOCK, CLOSING = "data/stock.csv", "out/closing.csv"
-CODE = re.compile(r"(?<![0-9A-Z])[0-9A-F]{8}(?![0-9A-Z])", re.IGNORECASE)
-LONGEST = 2_000
-"""Characters of an answer; a longer one holds more than was asked for."""
+CODE = re.compile(
+    r"(?<![0-9A-Z])(?:0x)?"
+    r"([0-9A-F]{8}|[0-9A-F]{4}[ .:_-][0-9A-F]{4}|(?:[0-9A-F]{2}[ .:_-]){3}[0-9A-F]{2})"
+    r"(?![0-9A-Z])",
+    re.IGNORECASE,
+)
+"""Eight digits, or groups of them: ``DEAD-BEEF`` offers a code as well."""
+DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 
 Stock = dict[str, int]
 
@@ -59,12 +64,22 @@ def _table(run: FinishedRun, path: str, expected: list[str]) -> Check:
 def _code(run: FinishedRun, closing: list[str]) -> Check:
     text = "".join(f"{line}\n" for line in closing)
     expected = hashlib.sha256(text.encode()).hexdigest()[:8].upper()
-    codes = {code.upper() for code in CODE.findall(run.answer[: LONGEST + 1])}
     return Check(
         name="code",
-        passed=codes == {expected} and len(run.answer) <= LONGEST,
+        passed=_codes(run.answer) == {expected},
         detail=f"expected {expected}, got: {shortened(run.answer)}",
     )
+
+
+def _codes(answer: str) -> set[str]:
+    """The codes that an answer gives; neither a date nor two numbers side by side is one."""
+    found = {written.upper() for written in CODE.findall(answer)}
+    return {
+        "".join(filter(str.isalnum, code))
+        for code in found
+        if not (code.isdigit() and DATE.fullmatch(code))
+        and (len(code) == 8 or re.search("[A-F]", code))
+    }
 
 
 # --- the month, in the order in which it happened ---------------------------------------------

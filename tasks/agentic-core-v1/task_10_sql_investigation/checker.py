@@ -4,9 +4,15 @@ import re
 import sqlite3
 from contextlib import closing
 
-from harness.answers import shortened, the_number
+from harness.answers import plain_lines, shortened, the_number
 from harness.records import Check, Verdict
 from harness.task import FinishedRun
+
+ONE_LINE = re.compile(
+    r"(?:\D{1,40})[,:]\s*(?:EUR|€)?\s?[0-9][0-9,.]*(?:\s*(?:euro\s*)?(?:cents?|ct))?\.?",
+    re.IGNORECASE,
+)
+"""A city, a comma and a number, with its unit or without."""
 
 NET_SALES = """
     WITH sales AS (  -- each receipt once, however often the tills sent it
@@ -30,10 +36,10 @@ NET_SALES = """
 
 
 def check(run: FinishedRun) -> Verdict:
-    """Accept the city alone of all six, with its net sales and no other number."""
+    """Accept a line with the city alone of all six and its net sales, and nothing beside it."""
     ranking = _net_sales(run.variant.sql or "", run.facts["month"])
     city, cents = ranking[0]
-    said = shortened(run.answer)
+    lines, said = plain_lines(run.answer), shortened(run.answer)
     named = [each for each, _ in ranking if re.search(rf"\b{each}\b", run.answer, re.IGNORECASE)]
     return Verdict(
         checks=(
@@ -42,6 +48,11 @@ def check(run: FinishedRun) -> Verdict:
                 name="net_sales",
                 passed=the_number(run.answer) == cents,
                 detail=f"expected {cents}, got: {said}",
+            ),
+            Check(
+                name="one_line",
+                passed=len(lines) == 1 and bool(ONE_LINE.fullmatch(lines[0])),
+                detail=f"expected a city, a comma and a number alone, got: {said}",
             ),
         )
     )
