@@ -104,7 +104,8 @@ def _wrong_readings(facts: Facts, note: Note, claimed: int | str) -> str:
     if bare(told[0]).lower() == bare(told[1]).lower():
         return "both readings are the same"
     first, second = (_leaning(facts, reading) for reading in (told[::-1] if claimed == 1 else told))
-    if first == second == 0 or (first < second and isinstance(claimed, int)):
+    # In doubt for the note: words can be put in more ways than any list of them knows.
+    if first == second == 0 or (isinstance(claimed, int) and (first, second) == (-1, 1)):
         return "by their words, the readings are not told apart, or the wrong way round"
     return ""
 
