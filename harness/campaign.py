@@ -89,7 +89,7 @@ def ready(work: Work) -> None:
     if work.owed and work.shortcoming and not work.campaign.uncertified:
         raise BadInput(
             f"{work.folder.config}: {work.shortcoming}; prove it with 'fairtrial certify "
-            f"{work.campaign.suite}', or set uncertified = true to run it all the same"
+            f"{work.suite.folder.resolve()}', or set uncertified = true to run it all the same"
         )
 
 

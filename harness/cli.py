@@ -181,6 +181,8 @@ def verify(
     from verification import verify as evidence
 
     folder = CampaignFolder.find(campaign)
+    if not folder.transcript_paths() and not list(folder.verification.glob("*.csv")):
+        raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if write:
         folder.prepare()
         evidence.write(folder)
@@ -340,8 +342,9 @@ def new_task(
     """
     from harness.new import write_task
 
-    suite = write_task(folder)
-    typer.echo(f"{folder}: written; name it in {suite}, change it, and prove it:")
+    suite, listed = write_task(folder)
+    first = "" if listed else f'add "{folder.name}" to tasks in {suite}, '
+    typer.echo(f"{folder}: written; {first}change it, and prove it:")
     typer.echo(f"  fairtrial certify {suite.parent} --task {folder.name} --seeds 3")
 
 
@@ -431,11 +434,13 @@ def _say_interrupted(folder: CampaignFolder) -> None:
 
 def _transcript(run: str) -> Path:
     """A transcript by its path, or by the beginning of its run's UUID."""
+    if not run:
+        raise BadInput("RUN is empty; give a transcript's path, or the beginning of a run's UUID")
     if Path(run).is_file():
         return Path(run)
     places = ("campaigns/*/data/transcripts", "data/transcripts")
-    found = [path for place in places for path in sorted(Path().glob(f"{place}/{run}*.jsonl"))]
-    latest = [path for path in found if ".attempt-" not in path.name]
+    found = [path for place in places for path in sorted(Path().glob(f"{place}/*.jsonl"))]
+    latest = [p for p in found if p.name.startswith(run) and ".attempt-" not in p.name]
     if len(latest) != 1:
         several = ", ".join(path.stem for path in latest[:4])
         raise BadInput(

@@ -84,7 +84,7 @@ def load_campaign(path: Path) -> Campaign:
     tables = data.get("models")
     if isinstance(tables, list):
         data["models"] = tuple(
-            _load_model(table, f"{path}: models[{number}]")
+            _load_model(table, f"{path}: models[{number}]", path.parent)
             for number, table in enumerate(tables, start=1)
         )
     campaign = validate(Campaign, data, str(path))
@@ -98,10 +98,10 @@ def load_campaign(path: Path) -> Campaign:
     return campaign
 
 
-def _load_model(table: Any, where: str) -> ModelSettings:
+def _load_model(table: Any, where: str, folder: Path) -> ModelSettings:
     if not isinstance(table, dict):
         raise BadInput(f"{where}: not a table; write [[models]]")
     if "kind" not in table:
         raise BadInput(f"{where}: the key 'kind' is missing")
     settings: type[ModelSettings] = load_kind(str(table["kind"]), where).Settings
-    return validate(settings, table, where)
+    return validate(settings, table, where, {"folder": folder})

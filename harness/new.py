@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from harness.certificate import shortcoming
 from harness.errors import BadInput
 from harness.store import write_whole
-from harness.task import load_suite
+from harness.task import BUILT_IN, load_suite
+from harness.toml_file import read_toml
 from harness.variant import Variant
 
 _CAMPAIGN = """\
@@ -18,6 +20,7 @@ suite = "{suite}"
 seed = 1
 
 # The oracle plays each task's own solution: it shows what a pass looks like, at no cost.
+# script = "nothing" answers with nothing: every run must end as wrong_answer.
 [[models]]
 name = "oracle"
 kind = "scripted"
@@ -58,11 +61,17 @@ _TASK = Path(__file__).with_name("new_task")
 
 
 def write_campaign(folder: Path, suite: str) -> Path:
-    """Write ``folder``/campaign.toml for a suite; raises BadInput rather than overwrite."""
+    """Write ``folder``/campaign.toml for a suite; raises BadInput rather than overwrite.
+
+    A path of a suite is given as seen from here, and written as seen from ``folder``.
+    """
     config = folder / "campaign.toml"
     if config.exists():
         raise BadInput(f"{config}: exists already; choose another folder")
-    missing = shortcoming(load_suite(suite, relative_to=folder))
+    loaded = load_suite(suite)
+    missing = shortcoming(loaded)
+    if loaded.folder.parent != BUILT_IN and not Path(suite).expanduser().is_absolute():
+        suite = os.path.relpath(loaded.folder.resolve(), folder.resolve())
     leave = f"uncertified = true  # {missing}\n" if missing else ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,9 +81,10 @@ def write_campaign(folder: Path, suite: str) -> Path:
     return config
 
 
-def write_task(folder: Path) -> Path:
+def write_task(folder: Path) -> tuple[Path, bool]:
     """Write ``folder`` as a small task that works, to be changed, and a suite.toml beside it where
-    there is none. Returns that suite.toml; raises BadInput rather than overwrite a folder."""
+    there is none. Returns that suite.toml, and whether it lists the task; raises BadInput rather
+    than overwrite a folder."""
     if folder.exists():
         raise BadInput(f"{folder}: exists already; choose another name")
     suite = folder.parent / "suite.toml"
@@ -84,7 +94,7 @@ def write_task(folder: Path) -> Path:
         raise BadInput(f"{folder}: cannot be written: {error.strerror or error}") from None
     if not suite.exists():
         write_whole(suite, _SUITE.format(task=folder.name))
-    return suite
+    return suite, folder.name in read_toml(suite).get("tasks", ())
 
 
 def write_variant(variant: Variant, folder: Path) -> None:

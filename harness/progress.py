@@ -114,7 +114,7 @@ class Progress:
         self._say(f"{model}: answers again after {_clock(seconds)}; going on")
 
     def slowed(self, model: str, seconds: float, at_once: int) -> None:
-        many = f"{at_once} request{'' if at_once == 1 else 's'} at once"
+        many = f"{_count(at_once, 'request')} at once"
         self._say(f"{model}: rate limited; waiting {seconds:.0f} s, then {many}")
 
     def stopped(self, model: str | None, reason: str) -> None:
@@ -144,16 +144,16 @@ class Progress:
         if self._live is None:
             why = outcome.cause or outcome.budget or ", ".join(outcome.signals)
             words = outcome.outcome + (f" ({why})" if why else "")
-            turns = self._turns[run.id]
-            spent = f"{turns} turn{'' if turns == 1 else 's'}, {outcome.seconds:.1f} s"
+            spent = f"{_count(self._turns[run.id], 'turn')}, {outcome.seconds:.1f} s"
             self._say(f"[{self._counts.total()}/{self._total}] {where}: {words}; {spent}")
 
     def _introduce(self, work: Work, sandbox: Mapping[str, Any]) -> None:
         plan = work.plan
         done = f"; {work.total - len(work.owed)} are done already" if work.settled else ""
         self._say(
-            f"{plan.campaign}: {plan.suite}, {len(plan.tasks)} tasks x {plan.runs_per_task} runs "
-            f"x {len(plan.models)} models = {work.total} runs{done}"
+            f"{plan.campaign}: {plan.suite}, {_count(len(plan.tasks), 'task')} "
+            f"x {_count(plan.runs_per_task, 'run')} x {_count(len(plan.models), 'model')} "
+            f"= {_count(work.total, 'run')}{done}"
         )
         if work.campaign.note:
             self._say(work.campaign.note)
@@ -215,6 +215,10 @@ class Progress:
         if len(known) < len(left):
             return "time left: not known yet"
         return f"about {_clock(max(known, default=0.0))} left"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

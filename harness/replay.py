@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,10 +60,7 @@ async def replay(path: Path, suite: str | None = None) -> Replay:
     task = _task_of(path, started, suite)
     variant = task.variant(started.variant_seed)
     if variant.digest != started.variant_digest:
-        raise BadInput(
-            f"{task.folder}: this Python draws another variant than the one that was played; "
-            f"replay with Python {started.versions.get('python', 'of that time')}"
-        )
+        raise BadInput(_why_another_variant(task, started))
     model = scripted.Model(scripted.Settings(name="replay", script=str(path)))
     await model.open()
     sandbox = make_sandbox("bubblewrap")
@@ -120,6 +118,16 @@ def _task_of(path: Path, started: Started, suite: str | None) -> Task:
             "check out the version the transcript was made with, or name it with --suite"
         )
     return found[0]
+
+
+def _why_another_variant(task: Task, started: Started) -> str:
+    then, now = started.versions.get("python", "of that time"), platform.python_version()
+    if then == now:
+        return f"{task.folder / 'variants.py'}: does not draw the same from the same seed"
+    return (
+        f"{task.folder}: this Python draws another variant than the one that was played; "
+        f"replay with Python {then}"
+    )
 
 
 def _alike(result: ToolResult) -> tuple[str, bool, str]:

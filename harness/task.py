@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
 from typing import Any
 
 from pydantic import Field
@@ -38,6 +37,7 @@ from harness.errors import (
 )
 from harness.records import Budgets, Check, Event, Record, Verdict
 from harness.sandbox import CommandResult, Limits, Sandbox
+from harness.task_code import load_code, located
 from harness.toml_file import read_toml, validate
 from harness.tools import tool_names
 from harness.variant import Variant, load_variant
@@ -46,6 +46,11 @@ from harness.workspace import CACHES, WorkspaceError, copy_regular_files, list_f
 _BESIDE = Path(__file__).resolve().parent
 BUILT_IN = _BESIDE / "suites" if (_BESIDE / "suites").is_dir() else _BESIDE.parent / "tasks"
 """The built-in suites: inside an installed package, or ``tasks/`` of a checkout."""
+
+
+NEEDED = ("task.toml", "instruction.md", "checker.py", "solution.jsonl")
+KNOWN = (*NEEDED, "workspace", "database.sql", "variants.py", "alternatives", "near_misses")
+"""What a task's folder must hold, and what is read in it; the rest is the checker's own."""
 
 
 class SuiteFile(Record):
@@ -218,25 +223,26 @@ def grade(run: FinishedRun, *, without: str | None = None) -> Verdict:
 
 def _verdict(run: FinishedRun, without: str | None) -> Verdict:
     path = run.task.folder / "checker.py"
-    module = ModuleType(f"checker_of_{run.task.id}")
-    module.__file__ = str(path)
     try:
-        # Compiled here, not imported, so that no bytecode is written into the suite.
-        source = path.read_text(encoding="utf-8")
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        module = load_code(path)
         if without is not None:
             module.__dict__["Check"] = partial(_check, without)
         verdict = module.check(run)
     except InfrastructureFault:
         raise
-    except OSError as error:
-        raise from_os_error(error, "checker") from error
     except (Exception, SystemExit) as error:
-        raise InfrastructureFault("checker", f"{path}: {type(error).__name__}: {error}") from error
+        kind = from_os_error(error, "checker").kind if isinstance(error, OSError) else "checker"
+        raise InfrastructureFault(kind, located(error, path)) from error
     if not isinstance(verdict, Verdict):
         raise InfrastructureFault(
             "checker", f"{path}: check() returned {type(verdict).__name__}, not a Verdict"
         )
+    names = [check.name for check in verdict.checks]
+    for name in names:
+        if names.count(name) > 1:
+            raise InfrastructureFault(
+                "checker", f"{path}: two checks are named {name!r}; give each a name of its own"
+            )
     return verdict
 
 
@@ -267,6 +273,11 @@ def load_suite(name: str, relative_to: Path | None = None) -> Suite:
         if not folder.is_dir():
             raise BadInput(f"no suite {name!r}; {did_you_mean(name, built_in_suites())}")
     file = folder / "suite.toml"
+    if not file.exists() and (folder / "task.toml").exists():
+        raise BadInput(
+            f"{folder}: that is a task; give its suite, {folder.parent}, and name the task "
+            f"({folder.name}) beside it"
+        )
     suite = validate(SuiteFile, read_toml(file), str(file))
     for task in suite.tasks:
         if suite.tasks.count(task) > 1:
@@ -282,10 +293,10 @@ def built_in_suites() -> list[str]:
 
 def _load_task(folder: Path, suite: SuiteFile) -> Task:
     file = folder / "task.toml"
-    task = validate(TaskFile, read_toml(file), str(file))
-    for needed in ("instruction.md", "checker.py"):
+    for needed in NEEDED:
         if not (folder / needed).is_file():
             raise BadInput(f"{folder / needed}: no such file; every task has one")
+    task = validate(TaskFile, read_toml(file), str(file))
     for tool in task.tools:
         if tool not in tool_names():
             raise BadInput(f"{file}: no tool {tool!r}; {did_you_mean(tool, tool_names())}")

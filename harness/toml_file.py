@@ -25,10 +25,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: not valid TOML: {error}") from None
 
 
-def validate(model: type[M], data: dict[str, Any], where: str) -> M:
-    """``data`` as ``model``; the first thing wrong becomes a BadInput that names the key."""
+def validate(
+    model: type[M], data: dict[str, Any], where: str, context: dict[str, Any] | None = None
+) -> M:
+    """``data`` as ``model``; the first thing wrong becomes a BadInput that names the key.
+
+    ``context`` is what the model's own validators are told."""
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context=context)
     except ValidationError as error:
         raise BadInput(f"{where}: {_sentence(model, error)}") from None
 
@@ -44,6 +48,8 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key {key!r}; {did_you_mean(location[-1], known)}"
     if first["type"] == "missing":
         return f"the key {key!r} is missing"
+    if first["type"] == "value_error" and not key:
+        return str(first["ctx"]["error"])  # a sentence of the model's own, that names the key
     return f"{key or 'it'}: {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})"
 
 

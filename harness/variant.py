@@ -17,18 +17,19 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jinja2
 
-from harness.errors import BadInput
+from harness.errors import BadInput, did_you_mean
+from harness.task_code import last_line_in, load_code, located
 from harness.workspace import CACHES
 
 
@@ -87,32 +88,42 @@ def load_variant(folder: Path, digest: str, seed: int | None) -> Variant:
     if seed is not None and not can_be_drawn(folder):
         raise BadInput(f"{folder}: no variants.py, so no seed can draw a variant of this task")
     try:
-        module = _module(folder)
-        facts = module.draw(random.Random(seed)) if seed is not None else module.FIXED
-        files = {path: text.encode() for path, text in module.files(facts).items()}
-        sql = module.database(facts) if hasattr(module, "database") else _sql(folder, facts)
+        facts, files, sql = _drawn(folder, seed)
         return Variant(
             seed=seed,
             facts=facts,
             instruction=_text(folder / "instruction.md", facts).strip(),
             files=_workspace(folder / "workspace", facts) | files,
-            sql=sql,
+            sql=sql if sql is not None else _sql(folder, facts),
         )
-    except Exception as error:  # a task's own code and texts may fail in any way
-        which = "the published variant" if seed is None else f"the variant of seed {seed}"
-        raise BadInput(f"{folder}: {which}: {type(error).__name__}: {error}") from error
+    except BadInput as error:
+        if seed is None:
+            raise
+        raise BadInput(f"{error} (in the variant of seed {seed})") from error
 
 
-def _module(folder: Path) -> Any:
-    module = ModuleType(f"variants_of_{folder.name}")
-    module.__dict__.update(FIXED={}, files=lambda facts: {})
+def _drawn(
+    folder: Path, seed: int | None
+) -> tuple[Mapping[str, Any], dict[str, bytes], str | None]:
+    """What variants.py gives for a seed: facts, files and, where it builds one, a database."""
     path = folder / "variants.py"
-    module.__file__ = str(path)
-    if path.is_file():
-        # Compiled here, not imported, so that no bytecode is written into the suite.
-        source = path.read_text(encoding="utf-8")
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
-    return module
+    if not can_be_drawn(folder):
+        return {}, {}, None
+    try:
+        module = load_code(path)
+        for needed in ("FIXED", "draw"):
+            if not hasattr(module, needed):
+                raise BadInput(f"{path}: no {needed} in it; every variants.py has FIXED and draw")
+        facts = module.FIXED if seed is None else module.draw(random.Random(seed))
+        if not isinstance(facts, Mapping):
+            raise BadInput(f"{path}: facts are a dict, and these are: {type(facts).__name__}")
+        texts = module.files(facts) if hasattr(module, "files") else {}
+        files = {name: text.encode() for name, text in texts.items()}
+        return facts, files, module.database(facts) if hasattr(module, "database") else None
+    except BadInput:
+        raise
+    except Exception as error:  # a task's own code may fail in any way
+        raise BadInput(located(error, path)) from error
 
 
 def _workspace(source: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
@@ -126,9 +137,10 @@ def _workspace(source: Path, facts: Mapping[str, Any]) -> dict[str, bytes]:
 def _content(path: Path, facts: Mapping[str, Any]) -> bytes:
     content = path.read_bytes()
     try:
-        return render(content.decode(), facts).encode()
+        text = content.decode()
     except UnicodeDecodeError:
         return content
+    return _rendered(path, text, facts).encode()
 
 
 def _sql(folder: Path, facts: Mapping[str, Any]) -> str | None:
@@ -137,12 +149,47 @@ def _sql(folder: Path, facts: Mapping[str, Any]) -> str | None:
 
 
 def _text(path: Path, facts: Mapping[str, Any]) -> str:
-    return render(path.read_text(encoding="utf-8"), facts)
+    try:
+        return _rendered(path, path.read_text(encoding="utf-8"), facts)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from error
+
+
+def _rendered(path: Path, text: str, facts: Mapping[str, Any]) -> str:
+    try:
+        return render(text, facts)
+    except MarkError as error:
+        raise BadInput(f"{path}:{error.line}: {error}") from error
+
+
+class MarkError(Exception):
+    """A mark that cannot be filled in, as a sentence; ``line`` is that of the text around it."""
+
+    def __init__(self, line: int | None, sentence: str) -> None:
+        super().__init__(sentence)
+        self.line = line
 
 
 def render(text: str, facts: Mapping[str, Any]) -> str:
-    """``text`` with its marks filled in; without a mark, or without facts, as it stands."""
-    return _template(text).render(facts) if facts and "«" in text else text
+    """``text`` with its marks filled in; without a mark, or without facts, as it stands.
+
+    Raises MarkError.
+    """
+    if not facts or "«" not in text:
+        return text
+    try:
+        return _template(text).render(facts)
+    except jinja2.TemplateSyntaxError as error:
+        raise MarkError(error.lineno, f"not well formed: {error.message}") from error
+    except Exception as error:  # an expression may fail in any way
+        raise MarkError(last_line_in(error, "<template>"), _why(error, facts)) from error
+
+
+def _why(error: Exception, facts: Mapping[str, Any]) -> str:
+    unknown = re.fullmatch(r"'(\w+)' is undefined", str(error))
+    if isinstance(error, jinja2.UndefinedError) and unknown:
+        return f"no fact {unknown[1]!r}; {did_you_mean(unknown[1], facts)}"
+    return f"{type(error).__name__}: {error}"
 
 
 _JINJA = jinja2.Environment(

@@ -111,6 +111,50 @@ def test_a_run_that_nobody_knows(tmp_path: Path) -> None:
     refused(fairtrial("show", "0123", cwd=tmp_path), "0123", "give its path")
 
 
+@pytest.mark.parametrize("run", ["*", "14*", "**", "[", "../x"])
+def test_a_run_that_is_a_pattern_is_only_a_name(run: str, tmp_path: Path) -> None:
+    refused(fairtrial("replay", run, cwd=tmp_path), "no run in ./campaigns begins so")
+    refused(fairtrial("show", run, cwd=tmp_path), "no run in ./campaigns begins so")
+
+
+def test_an_empty_run_is_no_beginning(tmp_path: Path) -> None:
+    refused(fairtrial("replay", "", cwd=tmp_path), "RUN is empty")
+
+
+def test_nothing_is_verified_before_anything_has_run(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign()
+    refused(fairtrial("verify", folder), f"nothing has run yet; fairtrial run {folder}")
+
+
+def test_a_campaigns_paths_are_seen_from_its_own_folder(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign(ORACLE.replace('script = "oracle"', 'script = "mine.jsonl"'))
+    refused(fairtrial("status", folder), f"models[1]: 'script': {folder}/mine.jsonl: no such file")
+
+    (folder / "mine.jsonl").write_text('{"text": "47"}\n', encoding="utf-8")
+    assert fairtrial("run", folder, cwd=folder.parent).returncode == 0
+
+
+def test_a_campaign_that_plays_a_script_of_its_own_may_be_moved(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder = make_campaign(ORACLE.replace('script = "oracle"', 'script = "mine.jsonl"'))
+    (folder / "mine.jsonl").write_text('{"text": "47"}\n', encoding="utf-8")
+    assert fairtrial("run", folder).returncode == 0
+    moved = folder.rename(folder.with_name("moved"))
+
+    assert fairtrial("run", moved).returncode == 0
+
+
+def test_a_new_campaign_names_its_suite_as_seen_from_its_own_folder(tmp_path: Path) -> None:
+    assert fairtrial("new-task", "suites/mine-v1/task_01_a", cwd=tmp_path).returncode == 0
+    done = fairtrial("new-campaign", "--suite", "suites/mine-v1", "campaigns/a", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    text = (tmp_path / "campaigns" / "a" / "campaign.toml").read_text()
+    assert 'suite = "../../suites/mine-v1"\n' in text
+    assert fairtrial("status", "campaigns/a", cwd=tmp_path).returncode == 0
+
+
 def test_a_campaign_is_not_written_over_another(make_campaign: MakeCampaign) -> None:
     folder = make_campaign()
     before = (folder / "campaign.toml").read_text()

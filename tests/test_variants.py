@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,15 @@ def test_a_suite_that_cannot_be_drawn_is_not_run_seeded(make_campaign: MakeCampa
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("draw(", "SyntaxError"),
-        ("FIXED = {'station': 'x'}\n", "'limit' is undefined"),
-        ("FIXED = 1 / 0\n", "ZeroDivisionError"),
+        ("draw(", r"variants.py:1: SyntaxError: '\(' was never closed"),
+        ("\nFIXED = 1 / 0\n", "variants.py:2: ZeroDivisionError: division by zero"),
+        ("def draw(random): ...\n", "variants.py: no FIXED in it"),
+        ("FIXED = {}\n", "variants.py: no draw in it"),
+        ("FIXED = 7\ndraw = len\n", "facts are a dict, and these are: int"),
+        (
+            "FIXED = {'station': 'x', 'limits': 3}\ndraw = None\n",
+            "instruction.md:3: no fact 'limit'; did you mean 'limits'",
+        ),
     ],
 )
 def test_broken_variants_are_named_in_one_sentence(suite: Path, code: str, said: str) -> None:
@@ -110,6 +117,48 @@ def test_broken_variants_are_named_in_one_sentence(suite: Path, code: str, said:
 
     with pytest.raises(BadInput, match=said):
         task.variant()
+
+
+def test_what_goes_wrong_in_one_draw_only_names_line_and_seed(suite: Path) -> None:
+    file = suite / "task_01_high_readings" / "variants.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}\n\ndef draw(random):\n    return [][3]\n", encoding="utf-8")
+    (task,) = load_suite(str(suite)).tasks
+    line = file.read_text().count("\n")
+
+    with pytest.raises(BadInput, match=rf"variants.py:{line}: IndexError: .* \(in .* seed 4\)"):
+        task.variant(4)
+
+
+def test_a_mark_that_is_no_expression_is_named_with_its_line(suite: Path) -> None:
+    file = suite / "task_01_high_readings" / "instruction.md"
+    file.write_text("Here is\n«limit +»\n", encoding="utf-8")
+    (task,) = load_suite(str(suite)).tasks
+
+    with pytest.raises(BadInput, match=r"instruction\.md:2: not well formed: unexpected"):
+        task.variant()
+
+
+def test_a_replay_says_whether_python_or_the_task_draws_another_variant(
+    suite: Path, make_campaign: MakeCampaign
+) -> None:
+    file = suite / "task_01_high_readings" / "variants.py"
+    text = file.read_text(encoding="utf-8").replace(
+        '"limit": limit,', '"limit": limit + __import__("os").getpid() / 2**40,'
+    )
+    file.write_text(text, encoding="utf-8")
+    folder = make_campaign(suite=str(suite), runs_per_task=1, variants="seeded", uncertified=True)
+    fairtrial("run", folder)
+    (transcript,) = CampaignFolder(folder).transcript_paths()
+    same = fairtrial("replay", transcript)
+    transcript.write_text(
+        transcript.read_text().replace(f'"python":"{platform.python_version()}"', '"python":"3.99"')
+    )
+    other = fairtrial("replay", transcript)
+
+    assert "variants.py: does not draw the same from the same seed" in same.stderr
+    assert "this Python draws another variant" in other.stderr
+    assert "replay with Python 3.99" in other.stderr
 
 
 def test_what_a_model_would_see_can_be_written_to_a_folder(suite: Path, tmp_path: Path) -> None:

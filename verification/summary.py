@@ -72,7 +72,7 @@ def _table(model: str, rows: pd.DataFrame, *, wide: bool) -> Table:
         pad_edge=False,
         show_edge=False,
     )
-    table.add_column("task", overflow="ellipsis", vertical="bottom")
+    table.add_column("task", overflow="fold", vertical="bottom")
     for heading in (*(HEADINGS[name] for name in counts), *RATES):
         table.add_column(heading, justify="right", no_wrap=True)
     for _, row in rows.iterrows():

@@ -18,6 +18,13 @@ LEAST_SEEDS = 20
 """Variants, beside the published one, that a task which can be drawn is proved on."""
 
 
+FOLDERS = {"alternatives": "alternatives", "near misses": "near_misses"}
+"""Where a task's scripts are, beside its solution.jsonl."""
+
+LEAST_SCRIPTS = {"alternatives": 3, "near misses": 5}
+"""Fewer do not show that a checker accepts what is right, and nothing else."""
+
+
 class CertifiedTask(Record):
     """What was proved of one task. ``variant_digest`` is the published variant's; the counts are
     of scripts that did as they must, by aspect."""
@@ -55,9 +62,13 @@ def read_certificate(suite: Suite) -> Certificate | None:
 
 def shortcoming(suite: Suite) -> str | None:
     """Why a suite is not certified as it stands, as a sentence; None where it is."""
+    beside = {path.parent.name for path in suite.folder.glob("*/task.toml")}
+    unlisted = sorted(beside - {task.id for task in suite.tasks})
+    if unlisted:
+        return f"suite {suite.name!r}: suite.toml does not list {', '.join(unlisted)}"
     certificate = read_certificate(suite)
     if certificate is None:
-        return f"the suite {suite.name} has no certificate"
+        return f"suite {suite.name!r} has no certificate"
     changed = [
         task.id
         for task in suite.tasks
@@ -66,5 +77,8 @@ def shortcoming(suite: Suite) -> str | None:
         or certificate.tasks[task.id].variant_digest != task.variant().digest
     ]
     if changed:
-        return f"of {suite.name} not certified, or changed since: {', '.join(changed)}"
+        return (
+            f"suite {suite.name!r}: not certified, or changed since its certificate: "
+            f"{', '.join(changed)}"
+        )
     return None

@@ -2,9 +2,11 @@
 
 What is proved of a task, for the published variant and for those that seeds draw:
 
+    drawn        a seed draws the same in another process, and no two seeds draw the same
     oracle       solution.jsonl passes, on the published variant five times with one verdict
     alternatives the other right solutions pass
     near misses  the plausible wrong solutions and the cheats do not
+                 (``accidents`` says which scripts go wrong by accident instead)
     attacks      what knows nothing of the task does not (``attackers``), nor crashes the checker
     checks       each named check is needed: with it left out, something wrong would pass
 
@@ -15,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -23,18 +24,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from harness import machine
 from harness.attempt import Stage, directly, play_attempt
 from harness.certificate import (
+    FOLDERS,
+    LEAST_SCRIPTS,
     LEAST_SEEDS,
     Certificate,
     CertifiedTask,
     certificate_file,
     read_certificate,
 )
+from harness.certificate.accidents import bad_call, failing_program
 from harness.certificate.attackers import attacks
+from harness.certificate.beforehand import refuse_unplayable
+from harness.certificate.redraw import drawn_elsewhere, fingerprints
 from harness.errors import InfrastructureFault
 from harness.models.scripted import Model, Script, Settings, read_script
 from harness.records import (
@@ -44,10 +50,8 @@ from harness.records import (
     ModelRecord,
     Outcome,
     Plan,
-    Reply,
     Sampling,
     Started,
-    ToolResult,
     Verdict,
 )
 from harness.sandbox import Limits, Sandbox
@@ -60,16 +64,19 @@ from harness.workspace import WorkspaceError, list_files
 
 ORACLE_RUNS = 5
 
-Aspect = Literal["oracle", "alternatives", "near misses", "attacks", "checks"]
+Aspect = Literal["drawn", "oracle", "alternatives", "near misses", "attacks", "checks"]
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
-_FOLDERS: dict[Aspect, str] = {"alternatives": "alternatives", "near misses": "near_misses"}
 _MUST_PASS = ("oracle", "alternatives")
+_SCRIPTED: tuple[Aspect, ...] = ("alternatives", "near misses")
 
-_EDIT = "assert text.count(old) == 1"
-"""What a script says that edits a file; where it does not hold, the script is out of date."""
 
-_FOUND_NOTHING = re.compile(r'File "<stdin>", line \d+, in <module>\n(?: .*\n)*AssertionError\b')
-"""What Python then says, of a program that it was given on stdin."""
+class Failure(NamedTuple):
+    """What did not do as it must: a script or a check by its name, on which variant, and how."""
+
+    aspect: Aspect
+    name: str
+    where: str
+    wrong: str
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,9 @@ class Trial:
     script: Script = field(compare=False, repr=False)
     repetition: int = 1
 
-    def __str__(self) -> str:
-        where = "published" if self.seed is None else f"seed {self.seed}"
-        return f"{self.task.id}, {self.aspect}, {self.name} ({where})"
+    def failure(self, wrong: str) -> Failure:
+        """That it did not do as it must."""
+        return Failure(self.aspect, self.name, _named(self.seed), wrong)
 
 
 @dataclass
@@ -95,8 +102,7 @@ class Proof:
     task: Task
     seeds: Sequence[int]
     held: dict[Aspect, int] = field(default_factory=lambda: defaultdict(int))
-    failed: list[tuple[Aspect, str]] = field(default_factory=list)
-    """What did not do as it must, in a sentence each."""
+    failed: list[Failure] = field(default_factory=list)
     checks: set[str] = field(default_factory=set)
     needed: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
@@ -110,7 +116,12 @@ class Proof:
 
     def failures(self, aspect: Aspect) -> int:
         """How many did not do as they must in one aspect."""
-        return sum(found == aspect for found, _ in self.failed)
+        return sum(failure.aspect == aspect for failure in self.failed)
+
+    def variants(self) -> Iterator[Variant]:
+        """The published one, and those that seeds draw."""
+        for seed in (None, *self.seeds):
+            yield self.task.variant(seed)
 
 
 Notice = Callable[[Trial], None]
@@ -135,6 +146,10 @@ async def certify(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(jobs + 4))
     gate = asyncio.Semaphore(jobs)
     proofs = [Proof(task, seeds if can_be_drawn(task.folder) else ()) for task in tasks]
+    for proof in proofs:
+        refuse_unplayable(proof.task, list(proof.variants()))
+        _judge_scripts(proof)
+    await asyncio.to_thread(_judge_variants, suite, proofs)
     sandbox = make_sandbox("bubblewrap")
 
     async def play(proof: Proof, trial: Trial) -> None:
@@ -194,25 +209,52 @@ def write_certificate(suite: Suite, proofs: Sequence[Proof]) -> Path | None:
     return file
 
 
-def _variants(proof: Proof) -> Iterator[Variant]:
-    for seed in (None, *proof.seeds):
-        yield proof.task.variant(seed)
+def _named(seed: int | None) -> str:
+    return "published" if seed is None else f"seed {seed}"
+
+
+def _judge_scripts(proof: Proof) -> None:
+    for aspect in _SCRIPTED:
+        found = len(list((proof.task.folder / FOLDERS[aspect]).glob("*.jsonl")))
+        if found < (least := LEAST_SCRIPTS[aspect]):
+            wrong = f"{found} in {FOLDERS[aspect]}/; a certificate takes at least {least}"
+            proof.failed.append(Failure(aspect, "", "", wrong))
+
+
+def _judge_variants(suite: Suite, proofs: Sequence[Proof]) -> None:
+    """Whether variants depend on their seed, and on nothing else."""
+    wanted = {proof.task.id: (None, *proof.seeds) for proof in proofs if proof.seeds}
+    elsewhere = drawn_elsewhere(suite, wanted) if wanted else {}
+    for proof in proofs:
+        seeds = wanted.get(proof.task.id, ())
+        here, there = fingerprints(proof.task, seeds), elsewhere.get(proof.task.id, [])
+        first: dict[str, int | None] = {}
+        for variant, one, other in zip(proof.variants(), here, there, strict=False):
+            twin = first.setdefault(variant.digest, variant.seed)
+            if one != other:
+                wrong = "another process draws another task; let draw() ask its argument alone"
+            elif twin != variant.seed:
+                wrong = f"the same task as {_named(twin)}; let draw() use its argument"
+            else:
+                proof.held["drawn"] += 1
+                continue
+            proof.failed.append(Failure("drawn", "variants.py", _named(variant.seed), wrong))
 
 
 def _own_trials(proof: Proof) -> Iterator[Trial]:
     """The task's own scripts, on every variant."""
     folder = proof.task.folder
     oracle = read_script(folder / "solution.jsonl")
-    for variant in _variants(proof):
+    for variant in proof.variants():
         for repetition in range(1, (ORACLE_RUNS if variant.seed is None else 1) + 1):
             yield Trial(proof.task, variant.seed, "oracle", "solution", oracle, repetition)
-        for aspect, where in _FOLDERS.items():
-            for path in sorted((folder / where).glob("*.jsonl")):
+        for aspect in _SCRIPTED:
+            for path in sorted((folder / FOLDERS[aspect]).glob("*.jsonl")):
                 yield Trial(proof.task, variant.seed, aspect, path.stem, read_script(path))
 
 
 def _attacks(proof: Proof) -> Iterator[Trial]:
-    for variant in _variants(proof):
+    for variant in proof.variants():
         places = sorted(proof.places | set(variant.files))
         for name, script in attacks(proof.task, variant, places):
             yield Trial(proof.task, variant.seed, "attacks", name, script)
@@ -234,7 +276,7 @@ async def _try(suite: Suite, proof: Proof, trial: Trial, sandbox: Sandbox) -> No
     if wrong is None and trial.aspect == "oracle":
         wrong = _changed_verdict(proof, trial, events)
     if wrong:
-        proof.failed.append((trial.aspect, f"{trial}: {wrong}"))
+        proof.failed.append(trial.failure(wrong))
     else:
         proof.held[trial.aspect] += 1
 
@@ -247,25 +289,14 @@ def _what_is_wrong(trial: Trial, events: Sequence[Event]) -> str | None:
         if trial.name == _VANISHED and fault.cause == "sandbox_failed":
             return None  # only the world can do that
         return f"could not be graded: {fault.cause}: {fault.detail}"
+    if trial.aspect != "attacks" and (wrong := bad_call(events)):
+        return wrong
     if trial.aspect in _MUST_PASS and outcome.outcome != "pass":
         failed = "; ".join(f"{c.name}: {c.detail}" for c in graded.checks if not c.passed)
         return f"must pass, and is {outcome.outcome}: {failed or ', '.join(outcome.signals)}"
     if trial.aspect not in _MUST_PASS and graded.passed:
         return "must not pass, and does"
-    if trial.aspect != "attacks" and _stale(events):
-        return "does not find what it edits: it belongs to another version of the task"
-    return None
-
-
-def _stale(events: Sequence[Event]) -> bool:
-    replies = [event for event in events if isinstance(event, Reply)]
-    edits = {call.id for reply in replies for call in reply.tool_calls if _EDIT in call.arguments}
-    return any(
-        isinstance(event, ToolResult)
-        and event.call_id in edits
-        and _FOUND_NOTHING.search(event.content)
-        for event in events
-    )
+    return failing_program(events) if trial.aspect == "near misses" else None
 
 
 def _changed_verdict(proof: Proof, trial: Trial, events: Sequence[Event]) -> str | None:
@@ -338,13 +369,11 @@ def _files_in(workspace: Path) -> list[str]:
 def _judge_checks(proof: Proof) -> None:
     proof.held["checks"] = len(proof.needed)
     for name in sorted(proof.checks - proof.needed):
-        proof.failed.append(
-            (
-                "checks",
-                f"{proof.task.id}, check {name}: nothing wrong would pass without it; add a near "
-                "miss that only this check holds off, or leave it out",
-            )
+        wrong = (
+            "nothing wrong would pass without it; add a near miss that only this check holds off, "
+            "or leave it out"
         )
+        proof.failed.append(Failure("checks", name, "", wrong))
 
 
 def _header(suite: Suite, trial: Trial, variant: Variant) -> Started:

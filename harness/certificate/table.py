@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -15,6 +15,9 @@ from harness.terminal import safe
 
 _SHOWN = 40
 """Failures that are listed; the rest is counted."""
+
+_NAMED = 8
+"""Scripts that are named where they fail alike; of more, the task itself is at fault."""
 
 
 class Bar:
@@ -51,25 +54,36 @@ class Bar:
 
 
 def print_table(proofs: Sequence[Proof], console: Console) -> None:
-    """Print a row for each task, and a line for whatever did not do as it must.
-
-    ``drawn`` counts the variants that seeds drew, beside the published one.
-    """
+    """Print a row for each task, and a line for whatever did not do as it must."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("task", overflow="fold")
-    table.add_column("drawn", justify="right")
     for aspect in ASPECTS:
         heading = aspect.replace(" ", "\n").replace("alternatives", "alterna-\ntives")
         table.add_column(heading, justify="right", no_wrap=True)  # to fit 80 columns
     for proof in proofs:
-        cells = [_cell(proof, aspect) for aspect in ASPECTS]
-        table.add_row(proof.task.id, str(len(proof.seeds)), *cells)
+        table.add_row(proof.task.id, *(_cell(proof, aspect) for aspect in ASPECTS))
     console.print(table)
-    failures = [sentence for proof in proofs for _, sentence in proof.failed]
-    for sentence in failures[:_SHOWN]:
-        console.print(f"- {safe(sentence)}", markup=False, highlight=False, soft_wrap=True)
-    if len(failures) > _SHOWN:
-        console.print(f"- and {len(failures) - _SHOWN} more")
+    lines = [line for proof in proofs for line in _failures(proof)]
+    for line in lines[:_SHOWN]:
+        console.print(f"- {safe(line)}", markup=False, highlight=False, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        console.print(f"- and {len(lines) - _SHOWN} more")
+
+
+def _failures(proof: Proof) -> Iterator[str]:
+    """A line for each script, with the variants on which it failed in one and the same way."""
+    alike: dict[str, dict[str, list[str]]] = {}
+    for failure in proof.failed:
+        script = ", ".join(filter(None, (failure.aspect, failure.name)))
+        alike.setdefault(failure.wrong, {}).setdefault(script, []).append(failure.where)
+    for wrong, scripts in alike.items():
+        if len(scripts) > _NAMED:
+            first = next(iter(scripts))
+            yield f"{proof.task.id}, {first} and {len(scripts) - 1} other scripts: {wrong}"
+            continue
+        for script, places in scripts.items():
+            where = ", ".join(filter(None, dict.fromkeys(places)))
+            yield f"{proof.task.id}, {script}{f' ({where})' if where else ''}: {wrong}"
 
 
 def _cell(proof: Proof, aspect: Aspect) -> Text:
