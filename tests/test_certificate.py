@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import certificate
+from harness.certificate import certificate_file, shortcoming
+from harness.certificate.certify import write_certificate
 from harness.errors import InfrastructureFault
 from harness.sandbox import make as make_sandbox
 from harness.task import FinishedRun, grade, load_suite
@@ -299,3 +302,19 @@ def test_a_new_task_never_overwrites(task: Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr == f"fairtrial: {task}: exists already; choose another name\n"
+
+
+def test_a_certificate_does_not_vouch_for_other_code_that_judges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suite = load_suite("first-steps-v1")
+    assert shortcoming(suite) is None
+    monkeypatch.setattr(certificate, "judges_digest", lambda: "of other code")
+    assert "changed since its certificate: task_01_read_a_number" in (shortcoming(suite) or "")
+
+
+def test_a_certificate_stays_as_it_is_where_nothing_was_proved() -> None:
+    suite = load_suite("first-steps-v1")
+    before = certificate_file(suite).read_bytes()
+    assert write_certificate(suite, []) is None
+    assert certificate_file(suite).read_bytes() == before

@@ -1,11 +1,13 @@
 """Certificates: proof that a suite's checkers accept what is right and nothing else.
 
 <suite>/certificate.json holds the digests of the tasks that were proved, and how. A task that has
-changed since is not the one that was proved.
+changed since is not the one that was proved; nor is one that other code of ours would judge.
 """
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 from pydantic import AwareDatetime, ValidationError
@@ -25,12 +27,22 @@ LEAST_SCRIPTS = {"alternatives": 3, "near misses": 5}
 """Fewer do not show that a checker accepts what is right, and nothing else."""
 
 
+_JUDGES = ("answers", "calls", "_call_driver", "task", "task_code", "variant", "workspace")
+"""The modules of ours that decide with a checker what passes."""
+
+
 class CertifiedTask(Record):
-    """What was proved of one task. ``variant_digest`` is the published variant's; the counts are
-    of scripts that did as they must, by aspect."""
+    """What was proved of one task, when, and by which code.
+
+    ``variant_digest`` is the published variant's, ``judges_digest`` that of our own code that
+    checkers call; the counts are of scripts that did as they must, by aspect.
+    """
 
     digest: str
     variant_digest: str
+    judges_digest: str
+    certified_at: AwareDatetime
+    versions: dict[str, str]
     seeds: int
     proved: dict[str, int]
 
@@ -39,9 +51,17 @@ class Certificate(Record):
     """The file certificate.json."""
 
     suite: str
-    certified_at: AwareDatetime
-    versions: dict[str, str]
     tasks: dict[str, CertifiedTask]
+
+
+@cache
+def judges_digest() -> str:
+    """SHA-256 over our own code that checkers call: a change there can change every verdict."""
+    here = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for name in _JUDGES:
+        digest.update((here / f"{name}.py").read_bytes())
+    return digest.hexdigest()
 
 
 def certificate_file(suite: Suite) -> Path:
@@ -74,6 +94,7 @@ def shortcoming(suite: Suite) -> str | None:
         for task in suite.tasks
         if task.id not in certificate.tasks
         or certificate.tasks[task.id].digest != task.digest
+        or certificate.tasks[task.id].judges_digest != judges_digest()
         or certificate.tasks[task.id].variant_digest != task.variant().digest
     ]
     if changed:

@@ -35,6 +35,7 @@ from harness.certificate import (
     Certificate,
     CertifiedTask,
     certificate_file,
+    judges_digest,
     read_certificate,
 )
 from harness.certificate.accidents import bad_call, failing_program
@@ -185,28 +186,30 @@ def write_certificate(suite: Suite, proofs: Sequence[Proof]) -> Path | None:
     earlier = read_certificate(suite)
     tasks = dict(earlier.tasks) if earlier else {}
     tasks |= {
-        proof.task.id: CertifiedTask(
-            digest=proof.task.digest,
-            variant_digest=proof.task.variant().digest,
-            seeds=len(proof.seeds),
-            proved={aspect: proof.held[aspect] for aspect in ASPECTS},
-        )
+        proof.task.id: _certified(proof)
         for proof in proofs
         if len(proof.seeds) >= proof.seeds_needed
     }
     # In the suite's order, so that it does not matter in which order tasks were proved.
     order = [task.id for task in suite.tasks if task.id in tasks and task.id not in failed]
-    if not order and earlier is None:
+    certificate = Certificate(suite=suite.name, tasks={task: tasks[task] for task in order})
+    if certificate == earlier or not (order or earlier):
         return None
-    versions = machine.versions()
-    certificate = Certificate(
-        suite=suite.name,
-        certified_at=datetime.now(UTC),
-        versions={name: versions[name] for name in ("fairtrial", "python")},
-        tasks={task: tasks[task] for task in order},
-    )
     write_whole(file, certificate.model_dump_json(indent=2) + "\n")
     return file
+
+
+def _certified(proof: Proof) -> CertifiedTask:
+    versions = machine.versions()
+    return CertifiedTask(
+        digest=proof.task.digest,
+        variant_digest=proof.task.variant().digest,
+        judges_digest=judges_digest(),
+        certified_at=datetime.now(UTC),
+        versions={name: versions[name] for name in ("fairtrial", "python")},
+        seeds=len(proof.seeds),
+        proved={aspect: proof.held[aspect] for aspect in ASPECTS},
+    )
 
 
 def _named(seed: int | None) -> str:
