@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -19,7 +19,7 @@ import structlog
 from harness import machine
 from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
-from harness.errors import FairtrialError
+from harness.errors import FairtrialError, InfrastructureFault
 from harness.line import Line
 from harness.manifest import Manifest, refuse_other_files
 from harness.meter import Meter
@@ -313,9 +313,13 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
                 SittingEntry(event="opened", at=datetime.now(UTC), detail=detail, preflight=tried)
             )
             sitting = _Sitting(work, watcher, models, records, sandbox, facts, ledger, meter)
-            yield sitting
-            ended = "; ".join(sitting.stopped_by.values()) or None
-            ledger.append(SittingEntry(event="closed", at=datetime.now(UTC), detail=ended))
+            ended: str | None = "interrupted"
+            try:
+                yield sitting
+                ended = "; ".join(sitting.stopped_by.values()) or None
+            finally:
+                with suppress(InfrastructureFault):  # no room for it, which was said already
+                    ledger.append(SittingEntry(event="closed", at=datetime.now(UTC), detail=ended))
     finally:
         await asyncio.to_thread(sandbox.close)
         for model in models.values():

@@ -15,7 +15,7 @@ from harness.progress import Progress
 from harness.records import Event, Fault, Outcome, Reply
 from harness.schedule import Run
 from harness.sitting import Standing, run_campaign
-from harness.store import CampaignFolder, read_transcript
+from harness.store import LEDGER_ENTRY, CampaignFolder, read_transcript
 from tests.conftest import MakeCampaign
 from tests.llama_server import llama_server, smollm2
 from tests.openai_server import answer, delta, endpoint, finish, reset, stream
@@ -166,3 +166,5 @@ async def test_a_cancelled_campaign_records_what_was_interrupted(
         with pytest.raises(asyncio.CancelledError):
             await task
     assert outcomes(folder) == [("infrastructure_error", "interrupted")]
+    last = LEDGER_ENTRY.validate_json(CampaignFolder(folder).ledger.read_bytes().splitlines()[-1])
+    assert (last.event, last.detail) == ("closed", "interrupted")
