@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from harness.certificate import shortcoming
 from harness.config import Campaign, load_campaign
 from harness.errors import BadInput
-from harness.manifest import Manifest, read_manifest, refuse_changes
+from harness.manifest import refuse_changes
 from harness.records import OutcomeName, Plan
 from harness.schedule import Run, runs_of
-from harness.store import CampaignFolder
+from harness.store import CampaignFolder, Manifest, read_manifest
 from harness.task import Suite, load_suite
 
 

@@ -1,52 +1,14 @@
-"""What a campaign is, filed when it begins, and held against what it is when it goes on."""
+"""What a campaign was when it began, held against what it is when it goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from pydantic import AwareDatetime, ValidationError
 
 from harness.config import Campaign
 from harness.errors import BadInput
-from harness.records import ModelRecord, Plan, Record
-from harness.store import CampaignFolder
+from harness.records import ModelRecord
+from harness.store import CampaignFolder, Manifest
 from harness.task import Suite
-
-
-class Manifest(Record):
-    """What was resolved and observed when a campaign began.
-
-    ``preflight`` is by model, and null where it was skipped.
-    """
-
-    campaign: str
-    note: str
-    started_at: AwareDatetime
-    plan: Plan
-    config: dict[str, Any]
-    infrastructure: dict[str, Any]
-    suite_digest: str
-    suite_shortcoming: str | None
-    task_digests: dict[str, str]
-    models: tuple[ModelRecord, ...]
-    sandbox: dict[str, Any]
-    versions: dict[str, str]
-    hardware: dict[str, Any]
-    preflight: dict[str, dict[str, Any]] | None
-
-
-def read_manifest(folder: CampaignFolder) -> Manifest | None:
-    """The manifest of a campaign that has begun; None before that."""
-    try:
-        return Manifest.model_validate_json(folder.manifest.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise BadInput(
-            f"{folder.manifest}: no manifest ({error.error_count()} errors); "
-            "restore it, or move data/ away to begin anew"
-        ) from None
 
 
 def refuse_changes(

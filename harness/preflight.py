@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput, InfrastructureFault
-from harness.manifest import Manifest
 from harness.models import Request
 from harness.records import Completion, ModelRecord, Prompt
+from harness.store import Manifest
 from harness.toolbox import flaw_in, schemas
 
 LEAST_DISK = 256 << 20

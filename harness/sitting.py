@@ -21,7 +21,7 @@ from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
 from harness.errors import FairtrialError, InfrastructureFault
 from harness.line import Line
-from harness.manifest import Manifest, refuse_other_files
+from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
 from harness.preflight import machine_is_fit, rehearse
@@ -30,7 +30,14 @@ from harness.records import Completion, Event, Fault, ModelRecord, Outcome, Repl
 from harness.sandbox import Limits, Sandbox
 from harness.sandbox import make as make_sandbox
 from harness.schedule import Run, variant_seed
-from harness.store import AttemptEntry, CampaignFolder, JsonLines, SittingEntry, write_whole
+from harness.store import (
+    AttemptEntry,
+    CampaignFolder,
+    JsonLines,
+    Manifest,
+    SittingEntry,
+    write_whole,
+)
 from harness.toolbox import schemas
 
 log = structlog.get_logger()

@@ -31,7 +31,17 @@ from typing import IO, Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from harness.errors import BadInput, InfrastructureFault
-from harness.records import EVENT, Cause, Event, Outcome, OutcomeName, Record, Started
+from harness.records import (
+    EVENT,
+    Cause,
+    Event,
+    ModelRecord,
+    Outcome,
+    OutcomeName,
+    Plan,
+    Record,
+    Started,
+)
 from harness.secrets import redacted
 
 
@@ -63,6 +73,28 @@ class SittingEntry(Record):
 LEDGER_ENTRY: TypeAdapter[AttemptEntry | SittingEntry] = TypeAdapter(
     Annotated[AttemptEntry | SittingEntry, Field(discriminator="event")]
 )
+
+
+class Manifest(Record):
+    """What was resolved and observed when a campaign began.
+
+    ``preflight`` is by model, and null where it was skipped.
+    """
+
+    campaign: str
+    note: str
+    started_at: AwareDatetime
+    plan: Plan
+    config: dict[str, Any]
+    infrastructure: dict[str, Any]
+    suite_digest: str
+    suite_shortcoming: str | None
+    task_digests: dict[str, str]
+    models: tuple[ModelRecord, ...]
+    sandbox: dict[str, Any]
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    preflight: dict[str, dict[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -224,6 +256,19 @@ def read_transcript(path: Path) -> Iterator[Event]:
             if not line.endswith(b"\n"):
                 return
             yield parse_event(line, f"{path}:{number}")
+
+
+def read_manifest(folder: CampaignFolder) -> Manifest | None:
+    """The manifest of a campaign that has begun; None before that."""
+    try:
+        return Manifest.model_validate_json(folder.manifest.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise BadInput(
+            f"{folder.manifest}: no manifest ({error.error_count()} errors); "
+            "restore it, or move data/ away to begin anew"
+        ) from None
 
 
 def parse_event(line: bytes, where: str) -> Event:
