@@ -138,7 +138,7 @@ class _Printer:
             self.line(f"  {name:<9} {fact}")
 
     def _reply(self, reply: Reply) -> None:
-        self._heading(f"turn {reply.turn}{_spent(reply)}")
+        self._heading(f"turn {reply.turn}{spent(reply)}")
         parts = (("thinks", reply.reasoning), ("says", reply.text), ("as it came", reply.raw))
         for name, text in parts:
             if text:
@@ -146,7 +146,7 @@ class _Printer:
                 self._block(text, "dim" if name == "thinks" else "")
         for call in reply.tool_calls:
             self.line(f"  -> {call.name}", "bold cyan")
-            self._block(_arguments(call))
+            self._block(arguments(call))
 
     def _graded(self, graded: Graded) -> None:
         self._heading(f"the checker {'accepts' if graded.passed else 'rejects'}")
@@ -184,7 +184,7 @@ def _shorten_line(line: str) -> str:
     return f"{line[:half]}[... {left_out} characters left out ...]{line[-half:]}"
 
 
-def _spent(reply: Reply) -> str:
+def spent(reply: Reply) -> str:
     """What is known of a reply's cost, as the end of a heading."""
     usage = reply.usage
     known = [
@@ -197,7 +197,7 @@ def _spent(reply: Reply) -> str:
     return f": {', '.join(known)}" if known else ""
 
 
-def _arguments(call: ToolCall) -> str:
+def arguments(call: ToolCall) -> str:
     """A call's arguments a line each, long texts as they are; else the raw text."""
     try:
         arguments = json.loads(call.arguments)

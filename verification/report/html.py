@@ -1,0 +1,151 @@
+"""Pages of HTML: the templates, and what keeps hostile text on them harmless.
+
+- Everything is escaped by jinja2 (autoescape), whatever it is; control characters and those that
+  reorder a line are written out before that.
+- The Content-Security-Policy allows the page's own style sheet, by its hash, and pictures that are
+  part of the page. No script runs, nothing is loaded, nothing is sent. Pages have no scripts.
+- A link in a model's words is not made one. Links in the author's notes lead to the web, to mail
+  or to a place of this campaign.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from harness.terminal import one_line, safe
+from verification.exhibit import Cell, Exhibit, Link
+from verification.report.document import (
+    Bullets,
+    Document,
+    Paragraph,
+    Picture,
+    Prose,
+    Stories,
+)
+
+CITATION = re.compile(
+    r"data/transcripts/(?P<name>[\w-]+(?:\.attempt-\d+)?)\.jsonl(?P<turn>#turn=\d+)?", re.ASCII
+)
+WEB = re.compile(r"(?:https?://|mailto:)", re.ASCII | re.IGNORECASE)
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|[\\/]", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a page stands, so that its links lead where they should.
+
+    ``pages`` are the names of the transcripts that have a page; ``top`` leads from this page to
+    the campaign's folder.
+    """
+
+    pages: frozenset[str]
+    top: str
+
+    def target(self, link: str) -> str | None:
+        """Where a link leads from this page: a citation to the transcript's page, if it has one,
+        another path to the campaign's file; None for what is no path."""
+        cited = CITATION.fullmatch(link)
+        if cited and cited["name"] in self.pages:
+            page = f"report/runs/{cited['name']}.html{cited['turn'] or ''}"
+            return posixpath.normpath(posixpath.join(self.top, page))
+        if SCHEME.match(link) or not link.isprintable():
+            return None
+        return link if link.startswith("#") else posixpath.join(self.top, link)
+
+
+@cache
+def environment() -> Environment:
+    """The templates, which stand beside this file."""
+    made = Environment(
+        loader=PackageLoader("verification.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    style = (made.loader and made.loader.get_source(made, "style.css")[0]) or ""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    made.globals |= {
+        "style": Markup(style),  # noqa: S704: our own file
+        "policy": "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src 'sha256-{digest}'",
+    }
+    made.filters |= {"safe_text": safe, "line": one_line}
+    made.tests |= {
+        "exhibit": lambda block: isinstance(block, Exhibit),
+        "paragraph": lambda block: isinstance(block, Paragraph),
+        "bullets": lambda block: isinstance(block, Bullets),
+        "prose": lambda block: isinstance(block, Prose),
+        "picture": lambda block: isinstance(block, Picture),
+        "stories": lambda block: isinstance(block, Stories),
+        "link": lambda cell: isinstance(cell, Link),
+    }
+    return made
+
+
+def index(document: Document, pages: frozenset[str]) -> str:
+    """The report as one page that needs no other file."""
+    places = Places(pages, "..")
+    return environment().get_template("index.html").render(
+        document=document,
+        target=places.target,
+        author=author(places),
+        data_url=_data_url,
+        words=_words,
+    )
+
+
+def author(places: Places) -> Callable[[str], Markup]:
+    """What makes HTML of the author's Markdown. HTML in it stays text, pictures become links;
+    a link that would leave the web or the campaign stays text."""
+    markdown = MarkdownIt("commonmark", {"html": False, "linkify": False})
+    markdown.enable(["table", "strikethrough"]).disable("image")
+
+    def allowed(url: str) -> bool:
+        return bool(WEB.match(url)) or places.target(url) is not None
+
+    def html(text: str) -> Markup:
+        tokens = markdown.parse(safe(text))
+        for token in tokens:
+            _tame(token, places)
+        rendered: str = markdown.renderer.render(tokens, markdown.options, {})
+        rendered = rendered.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+        return Markup(rendered.replace("</table>", "</table></div>"))  # noqa: S704: from markdown-it
+
+    markdown.validateLink = allowed  # type: ignore[method-assign]
+    return html
+
+
+def _tame(token: Token, places: Places) -> None:
+    """Make a token fit the page: headings below the section's own, alignment by class (styles
+    of elements are forbidden), links from where the page stands."""
+    if token.type in ("heading_open", "heading_close"):
+        token.tag = f"h{max(3, int(token.tag[1]))}"
+    style = str(token.attrs.pop("style", ""))
+    if style:
+        token.attrs["class"] = style.replace("text-align:", "to-the-")
+    url = token.attrs.get("href")
+    if url is not None and not WEB.match(str(url)):
+        token.attrs["href"] = places.target(str(url)) or ""
+    for child in token.children or ():
+        _tame(child, places)
+
+
+def _data_url(picture: Picture) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg.encode()).decode()}"
+
+
+def _words(cell: Cell) -> str:
+    return cell.text if isinstance(cell, Link) else cell

@@ -1,0 +1,322 @@
+"""The sections that follow from the tables: result, pictures, costs, infrastructure, findings.
+
+Every table here is a view for people of a CSV that is named below it.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.records import Plan
+from verification.evidence import Evidence
+from verification.exhibit import Cell, Column, Exhibit, Link
+from verification.report.document import Block, Bullets, Picture, Paragraph, Section
+from verification.summary import DASH, NOTE, percent
+from verification.tables import (
+    ALL_TASKS,
+    attempts,
+    costs,
+    failure_modes,
+    findings,
+    latencies,
+    pass_rates,
+    tool_calls,
+)
+
+MOST_ROWS = 500
+"""Rows of a table that grows with the runs; beyond it, the CSV is named instead."""
+
+MOST_LISTED = 2000
+"""Runs that are listed one by one; beyond it the page would be of no use to anybody."""
+
+WORDS = {
+    "pass": "passed",
+    "wrong_answer": "wrong answer",
+    "gave_up": "gave up",
+    "infrastructure_error": "infrastructure",
+}
+"""Outcomes as people say them."""
+
+MARKED = {name: f"{'✓' if name == 'pass' else '✗'} {words}" for name, words in WORDS.items()}
+MARKED["infrastructure_error"] = f"\N{EN DASH} {WORDS['infrastructure_error']}"
+"""The same where many stand beside each other, to be told apart at a glance."""
+
+
+def lede(evidence: Evidence) -> list[str]:
+    """The result in a sentence a model, with all that keeps it from being read as more."""
+    sentences = []
+    for _, row in _all_rows(evidence).iterrows():
+        scored = row["planned"] - row["infrastructure_error"] - row["owed"]
+        if not scored:
+            sentences.append(f"{row['model']} has no run of its own: it has no score.")
+            continue
+        of_own = (
+            "all of them its own"
+            if scored == row["planned"]
+            else f"{scored} of them its own, of which it passed {percent(row['effective_rate'])}"
+        )
+        sentences.append(
+            f"{row['model']} passed {row['pass']} of {row['planned']} planned runs "
+            f"({percent(row['raw_rate'])}), {of_own}; 95% interval "
+            f"{span(row['effective_low'], row['effective_high'])}."
+        )
+    return sentences
+
+
+def result(evidence: Evidence) -> Section:
+    """How each model did, over all tasks and task by task."""
+    plan = evidence.plan
+    assert plan is not None
+    blocks: list[Block] = [_summary(evidence)]
+    if len(plan.models) > 1:
+        blocks.append(_matrix(evidence, plan))
+    tables = [
+        dict(iter(table(evidence).groupby("model"))) for table in (pass_rates, latencies, tool_calls)
+    ]
+    blocks += [
+        _by_task(model, _endings(evidence, model), *(table[model] for table in tables))
+        for model in plan.models
+    ]
+    return Section("The result", "Observed", blocks)
+
+
+def _summary(evidence: Evidence) -> Exhibit:
+    columns = [Column("model")]
+    headings = ("passed", "raw", "effective", "95% interval", "coverage", "raw, at worst and best")
+    columns += [Column(heading, figures=True) for heading in headings]
+    rows = [
+        [
+            str(row["model"]),
+            f"{row['pass']}/{row['planned']}",
+            *(percent(row[name]) for name in ("raw_rate", "effective_rate")),
+            span(row["effective_low"], row["effective_high"]),
+            percent(row["coverage"]),
+            span(row["raw_low"], row["raw_high"]),
+        ]
+        for _, row in _all_rows(evidence).iterrows()
+    ]
+    notes = [NOTE, "From verification/pass_rate_by_task.csv, the rows (all)."]
+    return Exhibit("All tasks together", columns, rows, notes)
+
+
+def _matrix(evidence: Evidence, plan: Plan) -> Exhibit:
+    rates = pass_rates(evidence).set_index(["model", "task"])
+    columns = [Column("task"), *(Column(model, figures=True) for model in plan.models)]
+    rows = [
+        [task, *(_passed_of(rates.loc[(model, task)]) for model in plan.models)]
+        for task in plan.tasks
+    ]
+    note = "Passes of the planned runs. From verification/pass_rate_by_task.csv."
+    return Exhibit("Task by task, the models side by side", columns, rows, [note])
+
+
+def _by_task(
+    model: str,
+    endings: dict[str, str],
+    rates: pd.DataFrame,
+    times: pd.DataFrame,
+    calls: pd.DataFrame,
+) -> Exhibit:
+    """Of one model, by task: result, time, calls, and how what failed ended."""
+    rates, times, calls = (table.set_index("task") for table in (rates, times, calls))
+    headings = ("passed", "95% interval", "mean seconds", "slowest", "mean calls")
+    columns = [Column("task"), *(Column(heading, figures=True) for heading in headings)]
+    rows = []
+    for task, row in rates.drop(index=ALL_TASKS).iterrows():
+        time = times.loc[task]
+        rows.append(
+            [
+                str(task),
+                _passed_of(row),
+                span(row["effective_low"], row["effective_high"]),
+                number(time["run_seconds_mean"]),
+                number(time["run_seconds_max"]),
+                number(calls.loc[task, "mean"]),
+                endings.get(str(task), DASH if row["pass"] == row["planned"] else "owed"),
+            ]
+        )
+    files = ("pass_rate_by_task", "latency_distribution", "tool_calls_by_task")
+    note = (
+        "Seconds and calls are of the model's own runs; a script's seconds say nothing and are "
+        f"left out. From {', '.join(f'verification/{name}.csv' for name in files)}."
+    )
+    return Exhibit(f"{model}, task by task", [*columns, Column("what did not pass")], rows, [note])
+
+
+def _endings(evidence: Evidence, model: str) -> dict[str, str]:
+    """By task, what became of the runs that did not pass, in words."""
+    runs = evidence.runs
+    others = runs[(runs["model"] == model) & (runs["outcome"] != "pass")]
+    counts = (
+        others.fillna({"cause": "", "budget": ""})
+        .groupby(["task", "outcome", "cause", "budget"])
+        .size()
+    )
+    words: dict[str, list[str]] = {}
+    for (task, outcome, cause, budget), count in counts.items():
+        words.setdefault(task, []).append(f"{count} {ending(outcome, cause or budget)}")
+    return {task: ", ".join(several) for task, several in words.items()}
+
+
+def ending(outcome: str, why: str | None) -> str:
+    """An outcome with its cause or budget, in words."""
+    return f"{WORDS[outcome]} ({why.replace('_', ' ')})" if why else WORDS[outcome]
+
+
+def pictures(drawn: Sequence[Picture]) -> Section:
+    """The plots."""
+    return Section("In pictures", "Observed", drawn)
+
+
+def cost(evidence: Evidence) -> Section:
+    """Tokens, money and time, of all attempts."""
+    headings = {
+        "attempts": "attempts",
+        "tokens_input": "tokens in",
+        "tokens_cached": "of them cached",
+        "tokens_output": "tokens out",
+        "usd": "US dollars",
+        "wall_seconds": "seconds",
+    }
+    rows = [
+        [str(row["model"]), *(_amount(name, row[name]) for name in headings)]
+        for _, row in costs(evidence).iterrows()
+    ]
+    columns = [Column("model"), *(Column(words, figures=True) for words in headings.values())]
+    notes = [
+        "Of all attempts, those that were played again too. A dash is unknown, or a script's.",
+        "From verification/cost_breakdown.csv.",
+    ]
+    exhibit = Exhibit("Tokens, money and time", columns, rows, notes)
+    return Section("What it cost", "Observed", [exhibit])
+
+
+def infrastructure(evidence: Evidence) -> Section:
+    """What the world spoiled: no model's failure, and no part of any score."""
+    spoiled = attempts(evidence).query("outcome == 'infrastructure_error'")
+    runs = int(spoiled["latest"].sum())
+    mended = len(spoiled) - runs
+    if spoiled.empty:
+        words = f"No attempt of {len(evidence.runs)} runs was spoiled by infrastructure."
+        return Section("What the world spoiled", "Observed", [Paragraph(words)])
+    words = (
+        f"{_plural(runs, 'run')} ended in an infrastructure error and "
+        f"{'is' if runs == 1 else 'are'} no model's result. "
+        f"{_plural(mended, 'earlier attempt')} failed so and {'was' if mended == 1 else 'were'} "
+        "made again."
+    )
+    rows = [
+        [
+            str(row["model"]),
+            str(row["task"]),
+            str(row["repetition"]),
+            str(row["cause"]).replace("_", " "),
+            "" if pd.isna(row["fault"]) else str(row["fault"]),
+            Link(f"attempt {row['attempt']}", str(row["transcript"])),
+            "" if row["latest"] else "made again",
+        ]
+        for _, row in spoiled.head(MOST_ROWS).iterrows()
+    ]
+    columns = [*_RUN, Column("cause"), Column("in its words"), Column("read"), Column("after")]
+    notes = ["From verification/attempts.csv.", *_cut(len(spoiled), "attempts.csv")]
+    exhibit = Exhibit("Spoiled attempts", columns, rows, notes)
+    return Section("What the world spoiled", "Observed", [Paragraph(words), exhibit])
+
+
+def noticed(evidence: Evidence) -> Section:
+    """What signals and detectors found."""
+    found = findings(evidence)
+    if found.empty:
+        return Section("What was noticed", "Observed", [Paragraph("Nothing.")])
+    rows: list[list[Cell]] = [
+        [
+            str(row["name"]),
+            str(row["model"]),
+            str(row["task"]),
+            str(row["repetition"]),
+            str(row["detail"]),
+            Link(f"turn {row['turn']}", str(row["citation"])),
+        ]
+        for _, row in found.head(MOST_ROWS).iterrows()
+    ]
+    columns = [Column("pattern"), *_RUN, Column("what was seen"), Column("read")]
+    notes = ["From verification/findings.csv.", *_cut(len(found), "findings.csv")]
+    return Section("What was noticed", "Observed", [Exhibit("Findings", columns, rows, notes)])
+
+
+def looked_for(evidence: Evidence, patterns: list[str]) -> Section:
+    """The patterns that were looked for in every run and not seen in any."""
+    seen = set(evidence.findings["name"])
+    runs = len(evidence.runs)
+    points = [f"{name}: 0 of {runs} runs" for name in patterns if name not in seen]
+    words = "Each was looked for in every run." if points else "Nothing that was looked for."
+    blocks: list[Block] = [Paragraph(words), *([Bullets(points)] if points else [])]
+    return Section("What was looked for and not seen", "Unobserved", blocks)
+
+
+def every_run(evidence: Evidence, plan: Plan) -> Section:
+    """All runs, to click into."""
+    runs = evidence.runs
+    if len(runs) > MOST_LISTED:
+        words = (
+            f"{len(runs)} runs are too many to be listed. verification/runs.csv names each; its "
+            "page is report/runs/ with the run's UUID and .html."
+        )
+        return Section("Every run", "Observed", [Paragraph(words)])
+    cells: dict[tuple[str, str], dict[int, Cell]] = {}
+    for _, row in runs.iterrows():
+        citation = f"data/transcripts/{row['run']}.jsonl"
+        place = cells.setdefault((row["model"], row["task"]), {})
+        place[row["repetition"]] = Link(MARKED[row["outcome"]], citation)
+    numbers = range(1, plan.runs_per_task + 1)
+    rows = [
+        [model, task, *(place.get(number, "owed") for number in numbers)]
+        for (model, task), place in sorted(cells.items())
+    ]
+    columns = [Column("model"), Column("task"), *(Column(f"run {n}") for n in numbers)]
+    return Section("Every run", "Observed", [Exhibit("To click into", columns, rows)])
+
+
+_RUN = [Column("model"), Column("task"), Column("run", figures=True)]
+
+
+def span(low: float, high: float) -> str:
+    """An interval in percent."""
+    if pd.isna(low):
+        return DASH
+    return f"{percent(low).removesuffix('%')}{DASH}{percent(high)}"
+
+
+def number(value: float) -> str:
+    """A mean with one decimal; a dash where it is unknown."""
+    return DASH if pd.isna(value) else f"{value:,.1f}"
+
+
+def unscored(evidence: Evidence) -> int:
+    """Planned runs that are no model's own: owed, or spoiled."""
+    modes = failure_modes(evidence)
+    return int(modes[modes["outcome"].isin(["infrastructure_error", "(owed)"])]["runs"].sum())
+
+
+def _all_rows(evidence: Evidence) -> pd.DataFrame:
+    rates = pass_rates(evidence)
+    return rates[rates["task"] == ALL_TASKS]
+
+
+def _passed_of(row: pd.Series) -> str:
+    return f"{row['pass']}/{row['planned']}"
+
+
+def _amount(name: str, value: float) -> str:
+    if pd.isna(value):
+        return DASH
+    return f"{value:,.4f}" if name == "usd" else f"{value:,.0f}"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _cut(count: int, file: str) -> list[str]:
+    left_out = count - MOST_ROWS
+    return [f"{left_out} more are in verification/{file}."] if left_out > 0 else []
