@@ -5,5 +5,6 @@ store's transcripts -> evidence.py    one table of attempts, one of findings
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal
                     -> histogram.py   the failure modes, in the terminal and as pictures
+                    -> predictions.py what was foretold, scored
 show.py prints a single transcript.
 """

@@ -162,7 +162,7 @@ class _Printer:
         self._heading(f"left in its workspace: {_count(len(left.changes), 'change')}")
         for change in left.changes if self._full else left.changes[:MOST_LINES]:
             diff = diff_of(change)
-            self.line(f"  {change.path}: {_in_short(change, diff)}", "bold cyan")
+            self.line(f"  {change.path}: {in_short(change, diff)}", "bold cyan")
             if diff:
                 self._block("\n".join(diff))
         unseen = 0 if self._full else len(left.changes) - MOST_LINES
@@ -210,7 +210,7 @@ def _lines(entry: Entry | None) -> list[str] | None:
     return [*lines, f"{rest} (no newline at its end)"] if rest else lines
 
 
-def _in_short(change: Change, diff: Sequence[str]) -> str:
+def in_short(change: Change, diff: Sequence[str]) -> str:
     """What became of a path: ``changed, +3 -1``."""
     if change.after is None:
         what = "removed"

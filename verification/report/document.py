@@ -101,11 +101,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report: ``lede`` says the result in a sentence a model."""
+    """A whole report: ``lede`` says the result in a sentence a model, ``opening`` is what its
+    author says before all else."""
 
     campaign: str
     title: str
     lede: Sequence[str]
+    opening: Prose | None
     sections: Sequence[Section]
 
     def pictures(self) -> list[Picture]:

@@ -26,6 +26,8 @@ def markdown(document: Document) -> str:
     """The whole report. Links are relative to the campaign's folder."""
     parts = [f"# {escaped(document.title)}", f"Campaign: {escaped(document.campaign)}"]
     parts += [_paragraph(sentence) for sentence in document.lede]
+    if document.opening:
+        parts += [f"[{document.opening.mark}]", document.opening.markdown]
     for section in document.sections:
         parts += _section(section)
     return "\n\n".join(parts) + "\n"

@@ -87,7 +87,7 @@ def _summary(evidence: Evidence) -> Exhibit:
     rows = [
         [
             str(row["model"]),
-            f"{row['pass']}/{row['planned']}",
+            _passed_of(row),
             *(percent(row[name]) for name in ("raw_rate", "effective_rate")),
             span(row["effective_low"], row["effective_high"]),
             percent(row["coverage"]),
@@ -154,13 +154,14 @@ def _endings(evidence: Evidence, model: str) -> dict[str, str]:
     )
     words: dict[str, list[str]] = {}
     for (task, outcome, cause, budget), count in counts.items():
-        words.setdefault(task, []).append(f"{count} {ending(outcome, cause or budget)}")
+        words.setdefault(task, []).append(f"{count} {ending(outcome, cause or budget, count)}")
     return {task: ", ".join(several) for task, several in words.items()}
 
 
-def ending(outcome: str, why: str | None) -> str:
-    """An outcome with its cause or budget, in words."""
-    return f"{WORDS[outcome]} ({why.replace('_', ' ')})" if why else WORDS[outcome]
+def ending(outcome: str, why: str | None, count: int = 1) -> str:
+    """An outcome with its cause or budget, in words; those of ``count`` runs."""
+    words = f"{WORDS[outcome]}s" if count > 1 and outcome == "wrong_answer" else WORDS[outcome]
+    return f"{words} ({why.replace('_', ' ')})" if why else words
 
 
 def pictures(drawn: Sequence[Picture]) -> Section:
@@ -284,7 +285,8 @@ def span(low: float, high: float) -> str:
     """An interval in percent."""
     if pd.isna(low):
         return DASH
-    return f"{percent(low).removesuffix('%')}{DASH}{percent(high)}"
+    first, last = percent(low), percent(high)
+    return first if first == last else f"{first.removesuffix('%')}{DASH}{last}"
 
 
 def number(value: float) -> str:
@@ -304,7 +306,7 @@ def _all_rows(evidence: Evidence) -> pd.DataFrame:
 
 
 def _passed_of(row: pd.Series) -> str:
-    return f"{row['pass']}/{row['planned']}"
+    return f"{row['pass']:.0f}/{row['planned']:.0f}"
 
 
 def _amount(name: str, value: float) -> str:

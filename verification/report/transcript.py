@@ -6,7 +6,6 @@ what is longer still loses its middle, and a page says where the whole stands.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,10 +13,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.records import (
+    Change,
     Ended,
     Event,
     Fault,
     Graded,
+    Left,
     Outcome,
     Prompt,
     Repeat,
@@ -30,7 +31,7 @@ from harness.store import CampaignFolder, read_transcript
 from verification.evidence import Evidence
 from verification.report.html import environment
 from verification.report.results import ending
-from verification.show import arguments, spent
+from verification.show import arguments, diff_of, in_short, spent
 from verification.tables import findings
 
 MOST_LINES, MOST_CHARACTERS = 30, 3_000
@@ -41,6 +42,9 @@ LONGEST = 20_000
 
 MOST_OF_A_PAGE = 1_000_000
 """Characters of all texts on a page; beyond them, only turns are named."""
+
+MOST_CHANGES, MOST_DIFF = 100, 400
+"""Changed files on a page, and lines of the difference of one."""
 
 PREVIEW = 3
 """Lines of a folded text that are seen."""
@@ -65,6 +69,16 @@ class Item(NamedTuple):
     text: Excerpt | None = None
 
 
+class Changed(NamedTuple):
+    """A path of the workspace that the run left changed: what became of it, and each line of the
+    difference with the class it is coloured by."""
+
+    path: str
+    what: str
+    diff: list[tuple[str, str]]
+    left_out: int
+
+
 @dataclass
 class Turn:
     """What stands under one heading; turn 0 is what came before the first reply."""
@@ -82,6 +96,8 @@ class Page:
     turns: list[Turn] = field(default_factory=list)
     ended: str = ""
     fault: Fault | None = None
+    left: Left | None = None
+    changed: list[Changed] = field(default_factory=list)
     graded: Graded | None = None
     outcome: Outcome | None = None
     omitted: int = 0
@@ -115,6 +131,9 @@ class Page:
                 self.ended = f"Ended in turn {event.turn}: {why}."
             case Fault():
                 self.fault = event
+            case Left():
+                self.left = event
+                self.changed = [_changed(change) for change in event.changes[:MOST_CHANGES]]
             case Graded():
                 self.graded = event
             case Outcome():
@@ -141,6 +160,15 @@ class Page:
         if not self.turns or self.turns[-1].number != number:
             self.turns.append(Turn(number))
         return self.turns[-1]
+
+
+def _changed(change: Change) -> Changed:
+    diff = diff_of(change)
+    classes = {"+": "add", "-": "del", "@": "at"}
+    lines = [(classes.get(line[:1], "same"), line[:LONGEST]) for line in diff[:MOST_DIFF]]
+    return Changed(
+        change.path, in_short(change, diff), lines, max(0, len(diff) - MOST_DIFF)
+    )
 
 
 def excerpt(text: str) -> Excerpt:
