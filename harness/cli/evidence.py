@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,6 +59,42 @@ def histogram(campaign: CampaignArgument) -> None:
     folder.prepare()
     for path in draw(folder, Console()):
         typer.echo(path)
+
+
+@app.command(rich_help_panel=EVIDENCE)
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A campaign's folder.")],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="B", help="Another's, or A again to compare two of its models."),
+    ],
+    model_a: Annotated[
+        str | None,
+        typer.Option(help="A's model; needed where A has several that are not scripted."),
+    ] = None,
+    model_b: Annotated[str | None, typer.Option(help="B's model, likewise.")] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway", help="Compare although the conditions differ; the output then says so."
+        ),
+    ] = False,
+) -> None:
+    """Hold two models against each other: who is ahead, by how much, and whether it is noise.
+
+    Task by task Fisher's exact test with Holm's correction; over all tasks the exact permutation
+    test stratified by task. Infrastructure's runs never count. Models that played different
+    suites, tasks, variants, budgets or sampling are refused, with the reason.
+    """
+    from rich.console import Console
+
+    from harness.store import CampaignFolder
+    from verification.compare import compare as held
+
+    folders = CampaignFolder.find(a), CampaignFolder.find(b)
+    comparison = held(*folders, model_a=model_a, model_b=model_b, anyway=anyway)
+    for exhibit in comparison.exhibits():
+        exhibit.print(Console())
 
 
 def _count(folder: CampaignFolder) -> int:
