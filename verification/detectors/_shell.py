@@ -16,6 +16,12 @@ _READERS = re.compile(
     r"|diff|cmp|od|xxd|hexdump|strings|sha256sum|md5sum|du|pwd|cd|echo|printf|date|env|which|test"
     r"|\[|true|false|sleep|column|jq|tr|seq|basename|dirname|realpath|readlink)\Z"
 )
+_LISTERS = frozenset(("ls", "find", "tree", "stat", "du", "pwd", "cd", "file", "which", "test"))
+_WORD = re.compile(r"[\w./-]+")
+_FILE = re.compile(
+    r".*\w\.(?:c|cfg|conf|csv|css|db|go|h|html|ini|java|js|jsonl?|lock|log|md|py|rs|rst|sh|sql"
+    r"|toml|ts|txt|xml|ya?ml)"
+)
 _TESTS = re.compile(r"python3? (?:-\w+ )*-m (?:unittest|pytest|py_compile)\b|pytest\b")
 
 
@@ -34,6 +40,22 @@ def commands(line: str) -> Iterator[list[str]]:
             words.append(token)
     if words:
         yield words
+
+
+def file_names(text: str) -> list[str]:
+    """The names of files in a text, each once, in order: words with a known ending."""
+    names = (word.rstrip(".") for word in _WORD.findall(text[:MOST]))
+    return list(dict.fromkeys(name for name in names if is_file_name(name)))
+
+
+def is_file_name(word: str) -> bool:
+    """Whether a word ends as the names of files do."""
+    return _FILE.fullmatch(word) is not None
+
+
+def only_lists(line: str) -> bool:
+    """Whether it shows no file's content: names, sizes and dates alone."""
+    return all(words[0] in _LISTERS for words in commands(line))
 
 
 def only_reads(line: str) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.records import Ended, Event, Graded, Prompt, Reply, Started, ToolResult
 
+_DURATION = re.compile(r"\d\.\d+ ?s\b")
 _OK = "exit code: 0\n"
 _EXIT = "exit code: "
+_REFUSALS = ("error: there is no tool ", "error: bad arguments for ")
 
 
 @dataclass(slots=True)
@@ -36,6 +39,12 @@ class Call:
             self._parsed = parsed if isinstance(parsed, dict) else {}
         value = self._parsed.get(name)
         return value if isinstance(value, str) else ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether no tool acted: there is none of that name, or its arguments were bad."""
+        result = self.result or ""
+        return not self.ok and result.startswith(_REFUSALS)
 
     @property
     def failed(self) -> bool:
@@ -108,3 +117,8 @@ class Transcript:
         if not self.answered or not self.replies or self.replies[-1].calls:
             return None
         return self.replies[-1]
+
+
+def timeless(result: str | None) -> str | None:
+    """A result without the durations in it, which no two calls share."""
+    return result and _DURATION.sub("", result)

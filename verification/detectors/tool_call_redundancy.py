@@ -6,16 +6,13 @@ the workspace can have changed between: only the call itself could have changed 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 
 from harness.terminal import one_line
 from verification.detectors import Seen
 from verification.detectors._shell import only_reads
-from verification.detectors._transcript import Call, Transcript
-
-_DURATION = re.compile(r"\d+\.\d+ ?s\b")
+from verification.detectors._transcript import Call, Transcript, timeless
 
 
 def find(run: Transcript) -> Iterator[Seen]:
@@ -38,13 +35,8 @@ def _words(calls: list[Call]) -> str:
 
 
 def _results(calls: list[Call]) -> str:
-    alike = all(_timeless(a.result) == _timeless(b.result) for a, b in pairwise(calls))
+    alike = all(timeless(a.result) == timeless(b.result) for a, b in pairwise(calls))
     return "the results alike" if alike else "the results differ"
-
-
-def _timeless(result: str | None) -> str | None:
-    """A result without the durations in it, which no two calls share."""
-    return result and _DURATION.sub("", result)
 
 
 def _workspace(call: Call) -> str:

@@ -1,0 +1,44 @@
+"""An answer that the checker rejects, given after fewer looks than the task's own solution took.
+
+Looks are different calls that named a tool rightly; a command line counts for as many as it
+holds commands or names files. The solution's calls are counted plainly, each as one, so that a
+model that packs much into one call is not taken for a hasty one. Cited at the answer. Where the
+transcript's header does not say how many calls the solution makes, nothing is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verification.detectors import Seen
+from verification.detectors._shell import commands, is_file_name
+from verification.detectors._transcript import Call, Transcript
+
+
+def find(run: Transcript) -> Iterator[Seen]:
+    """The answer, if it came too early."""
+    answer = run.answer
+    if answer is None or run.accepted is not False or run.oracle_calls is None:
+        return
+    if not answer.text.strip():
+        return  # an empty reply commits to nothing
+    different = {(call.name, call.arguments): call for call in run.calls}
+    looks = sum(map(_looks, different.values()))
+    if looks < run.oracle_calls:
+        yield Seen(
+            answer.turn,
+            answer.line,
+            f"answered, and was rejected, after {looks} looks in {len(run.calls)} calls; the "
+            f"task's own solution makes {run.oracle_calls} calls",
+        )
+
+
+def _looks(call: Call) -> int:
+    """How much a call may have shown; generous, so that no thorough run is called hasty."""
+    if call.result is None or call.refused:
+        return 0
+    if call.name != "shell":
+        return 1
+    parts = list(commands(call.argument("command")))
+    files = {word for words in parts for word in words if is_file_name(word)}
+    return max(len(parts), len(files), 1)
