@@ -43,8 +43,6 @@ def report(
             f"transcripts; 'fairtrial verify --write {campaign}' derives them anew"
         )
     others = [CampaignFolder.find(path) for path in beside or ()]
-    pages = write(
-        folder, sibling=CampaignFolder.find(sibling) if sibling else None, others=others
-    )
+    pages = write(folder, sibling=CampaignFolder.find(sibling) if sibling else None, others=others)
     typer.echo(short(folder.path / "report.md"))
     typer.echo(f"{short(folder.path / 'report' / 'index.html')}, {pages} pages of transcripts")

@@ -14,7 +14,7 @@ per transcript under ``report/runs/``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from harness.store import CampaignFolder, write_whole
 from verification.evidence import Evidence, read

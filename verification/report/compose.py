@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import get_args
 
 from harness import predictions
 from harness.errors import BadInput
 from harness.records import Plan, SignalName
-from harness.store import CampaignFolder, read_manifest
-from verification import predictions as predictions_scored
+from harness.store import CampaignFolder, Manifest, read_manifest
+from verification import predictions as predicted
+from verification.compare import Comparison, compare
 from verification.detectors import detectors
-from verification.evidence import Evidence
+from verification.evidence import Evidence, read
+from verification.exhibit import Exhibit
 from verification.report import conducted, notes, results, stories, unknown
+from verification.report.conducted import UNKNOWN, Headers
 from verification.report.document import Document, Section
 
 
@@ -26,29 +30,82 @@ def compose(
     """The report on a campaign. Raises BadInput where no run has begun."""
     plan = evidence.plan
     if plan is None:
-        raise BadInput(f"{folder.path}: no run has begun; fairtrial run {folder.path.name}")
+        raise BadInput(f"{folder.path}: no run has begun; play it with fairtrial run, then report")
     manifest, headers = read_manifest(folder), conducted.read_headers(folder)
-    standing = predictions.standing(folder)
-    derived: list[Section] = [
-        results.result(evidence),
-        conducted.section(headers, manifest, _planned(plan)),
+    filed = predictions.standing(folder).predictions is not None
+    derived = [
+        results.result(evidence, plan),
         stories.section(folder, evidence),
         results.infrastructure(evidence),
         results.noticed(evidence),
-        results.looked_for(evidence, _patterns()),
-        Section("What was predicted", "Observed", predictions_scored.exhibits(folder)),
+        results.looked_for(evidence, sorted({*get_args(SignalName), *detectors()})),
+        *_head_to_head(folder, evidence, headers, sibling),
+        Section("What was predicted", "Observed", predicted.exhibits(folder)),
         results.cost(evidence),
+        conducted.section(headers, manifest, _planned(plan)),
         results.every_run(evidence, plan),
-        unknown.section(evidence, manifest, headers, predicted=standing.predictions is not None),
+        unknown.section(evidence, manifest, headers, predicted=filed),
     ]
     written = _notes(folder)
     return Document(
-        folder.id,
-        written.title or _title(plan, headers),
-        results.lede(evidence),
-        written.opening,
-        notes.woven(derived, written),
+        campaign=folder.id,
+        title=written.title or _title(plan, headers),
+        lede=results.lede(evidence),
+        glance=_glance(plan, manifest),
+        opening=written.opening,
+        sections=notes.woven(derived, written),
     )
+
+
+def _head_to_head(
+    folder: CampaignFolder, evidence: Evidence, headers: Headers, sibling: CampaignFolder | None
+) -> Iterator[Section]:
+    """The models of this campaign against each other, and against those of its sibling. A model
+    that both campaigns played is held against itself only."""
+    models = [name for name, kind in headers.kinds.items() if kind != "scripted"]
+    matches: list[Comparison] = [
+        compare(folder, folder, model_a=a, model_b=b) for a, b in combinations(sorted(models), 2)
+    ]
+    if sibling is not None:
+        runs = read(sibling).runs
+        theirs = sorted(runs[runs["kind"] != "scripted"]["model"].unique())
+        pairs = [(a, b) for a in sorted(models) for b in theirs]
+        same = [(a, b) for a, b in pairs if a == b]
+        matches += [compare(folder, sibling, model_a=a, model_b=b) for a, b in same or pairs]
+    exhibits: list[Exhibit] = [exhibit for match in matches for exhibit in match.exhibits()]
+    if exhibits:
+        yield Section("Head to head", "Observed", exhibits)
+
+
+def _planned(plan: Plan) -> dict[str, str]:
+    runs = len(plan.models) * len(plan.tasks) * plan.runs_per_task
+    return {
+        "campaign": plan.campaign,
+        "suite": plan.suite,
+        "planned runs": f"{runs}: models {len(plan.models)}, tasks {len(plan.tasks)}, "
+        f"runs of each {plan.runs_per_task}",
+        "seed": str(plan.seed),
+    }
+
+
+def _glance(plan: Plan, manifest: Manifest | None) -> list[tuple[str, str]]:
+    hardware = manifest.hardware if manifest else {}
+    processor = hardware.get("processor") or UNKNOWN
+    cores = hardware.get("physical_cores")
+    return [
+        ("suite", plan.suite),
+        ("runs", f"{len(plan.tasks)} tasks \N{MULTIPLICATION SIGN} {plan.runs_per_task} a model"),
+        ("began", f"{manifest.started_at:%Y-%m-%d}" if manifest else UNKNOWN),
+        ("hardware", f"{processor}, {cores} cores" if cores else str(processor)),
+    ]
+
+
+def _title(plan: Plan, headers: Headers) -> str:
+    """The models, without the scripts among them if there are others, on the suite."""
+    models = [name for name in plan.models if headers.kinds.get(name) != "scripted"]
+    names = models or list(plan.models)
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{listed} on {plan.suite}"
 
 
 def _notes(folder: CampaignFolder) -> notes.Notes:
@@ -61,27 +118,3 @@ def _notes(folder: CampaignFolder) -> notes.Notes:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}; save it as UTF-8") from None
     return notes.parse(text)
-
-
-def _patterns() -> list[str]:
-    """What is looked for in every transcript: by the harness as it plays, and by detectors."""
-    return sorted({*get_args(SignalName), *detectors()})
-
-
-def _planned(plan: Plan) -> dict[str, str]:
-    runs = len(plan.models) * len(plan.tasks) * plan.runs_per_task
-    return {
-        "campaign": plan.campaign,
-        "suite": plan.suite,
-        "planned runs": f"{runs}: {len(plan.models)} models, {len(plan.tasks)} tasks, "
-        f"{plan.runs_per_task} runs each",
-        "seed": str(plan.seed),
-    }
-
-
-def _title(plan: Plan, headers: conducted.Headers) -> str:
-    """The models, without the scripts among them if there are others, on the suite."""
-    models = [name for name in plan.models if headers.kinds.get(name) != "scripted"]
-    names = models or list(plan.models)
-    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
-    return f"{listed} on {plan.suite}"

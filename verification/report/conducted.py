@@ -33,14 +33,14 @@ MODEL_FACTS: dict[str, Callable[[ModelRecord], Value]] = {
     "SHA-256 of the chat template": lambda model: model.observed.get("template_sha256"),
     "dialect": lambda model: model.observed.get("dialect"),
     "context window": lambda model: _count(model.observed.get("context_window"), "tokens"),
-    "engine or client": lambda model: (
-        model.observed.get("engine") or model.observed.get("client")
-    ),
+    "engine or client": lambda model: model.observed.get("engine") or model.observed.get("client"),
     "endpoint": lambda model: model.observed.get("base_url"),
     "layers on the GPU": lambda model: model.observed.get("n_gpu_layers"),
     "sampling": lambda model: _sampling(model.sampling),
     "price": lambda model: _price(model.price),
 }
+
+
 @dataclass
 class Headers:
     """The distinct values in the first lines of all transcripts; no header is kept."""
@@ -88,9 +88,7 @@ def section(headers: Headers, manifest: Manifest | None, plan_facts: dict[str, s
     return Section("What was run", "Observed", [*([] if manifest else [missing]), *blocks])
 
 
-def _campaign(
-    headers: Headers, manifest: Manifest | None, plan_facts: dict[str, str]
-) -> Exhibit:
+def _campaign(headers: Headers, manifest: Manifest | None, plan_facts: dict[str, str]) -> Exhibit:
     facts = dict(plan_facts)
     facts["SHA-256 of the suite"] = manifest.suite_digest if manifest else UNKNOWN
     if manifest is None:

@@ -101,12 +101,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report: ``lede`` says the result in a sentence a model, ``opening`` is what its
-    author says before all else."""
+    """A whole report: ``lede`` says the result in a sentence a model, ``glance`` what was run
+    in a few facts, ``opening`` is what its author says before all else."""
 
     campaign: str
     title: str
     lede: Sequence[str]
+    glance: Sequence[tuple[str, str]]
     opening: Prose | None
     sections: Sequence[Section]
 

@@ -21,7 +21,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.terminal import one_line, safe
 from verification.exhibit import Cell, Exhibit, Link
@@ -78,11 +78,11 @@ def environment() -> Environment:
     style = (made.loader and made.loader.get_source(made, "style.css")[0]) or ""
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     made.globals |= {
-        "style": Markup(style),  # noqa: S704: our own file
+        "style": Markup(style),
         "policy": "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src 'sha256-{digest}'",
     }
-    made.filters |= {"safe_text": safe, "line": one_line}
+    made.filters |= {"safe_text": safe, "line": one_line, "breakable": _breakable}
     made.tests |= {
         "exhibit": lambda block: isinstance(block, Exhibit),
         "paragraph": lambda block: isinstance(block, Paragraph),
@@ -98,12 +98,16 @@ def environment() -> Environment:
 def index(document: Document, pages: frozenset[str]) -> str:
     """The report as one page that needs no other file."""
     places = Places(pages, "..")
-    return environment().get_template("index.html").render(
-        document=document,
-        target=places.target,
-        author=author(places),
-        data_url=_data_url,
-        words=_words,
+    return (
+        environment()
+        .get_template("index.html")
+        .render(
+            document=document,
+            target=places.target,
+            author=author(places),
+            data_url=_data_url,
+            words=_words,
+        )
     )
 
 
@@ -122,7 +126,7 @@ def author(places: Places) -> Callable[[str], Markup]:
             _tame(token, places)
         rendered: str = markdown.renderer.render(tokens, markdown.options, {})
         rendered = rendered.replace("<table>", '<div class="scroll" tabindex="0"><table>')
-        return Markup(rendered.replace("</table>", "</table></div>"))  # noqa: S704: from markdown-it
+        return Markup(rendered.replace("</table>", "</table></div>"))
 
     markdown.validateLink = allowed  # type: ignore[method-assign]
     return html
@@ -141,6 +145,11 @@ def _tame(token: Token, places: Places) -> None:
         token.attrs["href"] = places.target(str(url)) or ""
     for child in token.children or ():
         _tame(child, places)
+
+
+def _breakable(text: str) -> Markup:
+    """On one line, which may be broken behind an underscore: the names of tasks are long."""
+    return Markup("_<wbr>").join(escape(part) for part in one_line(text).split("_"))
 
 
 def _data_url(picture: Picture) -> str:

@@ -13,8 +13,8 @@ from verification.report.document import (
     Block,
     Bullets,
     Document,
-    Picture,
     Paragraph,
+    Picture,
     Prose,
     Section,
     Stories,
@@ -25,9 +25,10 @@ from verification.report.document import (
 def markdown(document: Document) -> str:
     """The whole report. Links are relative to the campaign's folder."""
     parts = [f"# {escaped(document.title)}", f"Campaign: {escaped(document.campaign)}"]
+    parts.append("\n".join(f"- {label}: {escaped(fact)}" for label, fact in document.glance))
     parts += [_paragraph(sentence) for sentence in document.lede]
     if document.opening:
-        parts += [f"[{document.opening.mark}]", document.opening.markdown]
+        parts += [f"*The author* [{document.opening.mark}]", document.opening.markdown]
     for section in document.sections:
         parts += _section(section)
     return "\n\n".join(parts) + "\n"
@@ -47,8 +48,8 @@ def _block(block: Block, section: Section) -> Iterator[str]:
         case Bullets():
             yield "\n".join(f"- {_paragraph(point)}" for point in block.points)
         case Prose():
-            if block.mark != section.mark:
-                yield f"[{block.mark}]"
+            if len(section.blocks) > 1:
+                yield f"*The author* [{block.mark}]"
             yield block.markdown
         case Exhibit():
             yield f"### {escaped(block.title)}"
@@ -69,7 +70,9 @@ def _story(story: Story) -> Iterator[str]:
     else:
         told.append("It called no tool.")
     told.append(f"It answered: {escaped(story.answer)}" if story.answer else "It gave no answer.")
-    told += [f"Rejected: {escaped(failed.name)}: {escaped(failed.detail)}" for failed in story.failed]
+    told += [
+        f"Rejected: {escaped(failed.name)}: {escaped(failed.detail)}" for failed in story.failed
+    ]
     told += [f"Noticed: {escaped(words)}" for words in story.notable]
     yield "\n".join(f"- {line}" for line in told)
 

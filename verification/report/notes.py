@@ -80,4 +80,6 @@ def _fence(line: str, fence: str) -> str:
 
 
 def _mark(word: str | None) -> Mark:
-    return next((mark for mark in get_args(Mark) if mark == (word or "").capitalize()), "Speculation")
+    return next(
+        (mark for mark in get_args(Mark) if mark == (word or "").capitalize()), "Speculation"
+    )

@@ -5,23 +5,29 @@ Every table here is a view for people of a CSV that is named below it.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
 from harness.records import Plan
 from verification.evidence import Evidence
 from verification.exhibit import Cell, Column, Exhibit, Link
-from verification.report.document import Block, Bullets, Picture, Paragraph, Section
+from verification.report.document import Block, Bullets, Paragraph, Picture, Section
 from verification.summary import DASH, NOTE, percent
 from verification.tables import (
     ALL_TASKS,
     attempts,
     costs,
-    failure_modes,
     findings,
     latencies,
     pass_rates,
     tool_calls,
 )
+
+Place = tuple[str, str]
+"""A model and a task."""
 
 MOST_ROWS = 500
 """Rows of a table that grows with the runs; beyond it, the CSV is named instead."""
@@ -58,26 +64,30 @@ def lede(evidence: Evidence) -> list[str]:
         sentences.append(
             f"{row['model']} passed {row['pass']} of {row['planned']} planned runs "
             f"({percent(row['raw_rate'])}), {of_own}; 95% interval "
-            f"{span(row['effective_low'], row['effective_high'])}."
+            f"{percent(row['effective_low'])} to {percent(row['effective_high'])}."
         )
     return sentences
 
 
-def result(evidence: Evidence) -> Section:
+def result(evidence: Evidence, plan: Plan) -> Section:
     """How each model did, over all tasks and task by task."""
-    plan = evidence.plan
-    assert plan is not None
     blocks: list[Block] = [_summary(evidence)]
+    cells = _by_place(evidence)
     if len(plan.models) > 1:
-        blocks.append(_matrix(evidence, plan))
-    tables = [
-        dict(iter(table(evidence).groupby("model"))) for table in (pass_rates, latencies, tool_calls)
-    ]
-    blocks += [
-        _by_task(model, _endings(evidence, model), *(table[model] for table in tables))
-        for model in plan.models
-    ]
+        blocks.append(_matrix(cells, plan))
+    endings = _endings(evidence)
+    blocks += [_by_task(model, plan.tasks, cells, endings) for model in plan.models]
     return Section("The result", "Observed", blocks)
+
+
+def _by_place(evidence: Evidence) -> dict[Place, dict[str, Any]]:
+    """By model and task, the cells of the three CSVs that have a row for these."""
+    cells: dict[Place, dict[str, Any]] = {}
+    for table in (latencies(evidence), tool_calls(evidence), pass_rates(evidence)):
+        for row in table.to_dict("records"):
+            place = (str(row["model"]), str(row["task"]))
+            cells[place] = cells.get(place, {}) | {str(name): cell for name, cell in row.items()}
+    return cells
 
 
 def _summary(evidence: Evidence) -> Exhibit:
@@ -99,40 +109,35 @@ def _summary(evidence: Evidence) -> Exhibit:
     return Exhibit("All tasks together", columns, rows, notes)
 
 
-def _matrix(evidence: Evidence, plan: Plan) -> Exhibit:
-    rates = pass_rates(evidence).set_index(["model", "task"])
+def _matrix(cells: dict[Place, dict[str, Any]], plan: Plan) -> Exhibit:
     columns = [Column("task"), *(Column(model, figures=True) for model in plan.models)]
     rows = [
-        [task, *(_passed_of(rates.loc[(model, task)]) for model in plan.models)]
-        for task in plan.tasks
+        [task, *(_passed_of(cells[model, task]) for model in plan.models)] for task in plan.tasks
     ]
     note = "Passes of the planned runs. From verification/pass_rate_by_task.csv."
-    return Exhibit("Task by task, the models side by side", columns, rows, [note])
+    return Exhibit("Task by task, side by side", columns, rows, [note])
 
 
 def _by_task(
     model: str,
-    endings: dict[str, str],
-    rates: pd.DataFrame,
-    times: pd.DataFrame,
-    calls: pd.DataFrame,
+    tasks: Sequence[str],
+    cells: dict[Place, dict[str, Any]],
+    endings: dict[Place, list[str]],
 ) -> Exhibit:
     """Of one model, by task: result, time, calls, and how what failed ended."""
-    rates, times, calls = (table.set_index("task") for table in (rates, times, calls))
     headings = ("passed", "95% interval", "mean seconds", "slowest", "mean calls")
     columns = [Column("task"), *(Column(heading, figures=True) for heading in headings)]
     rows = []
-    for task, row in rates.drop(index=ALL_TASKS).iterrows():
-        time = times.loc[task]
+    for task in tasks:
+        cell = cells[model, task]
+        owed = [f"{cell['owed']} owed"] if cell["owed"] else []
         rows.append(
             [
-                str(task),
-                _passed_of(row),
-                span(row["effective_low"], row["effective_high"]),
-                number(time["run_seconds_mean"]),
-                number(time["run_seconds_max"]),
-                number(calls.loc[task, "mean"]),
-                endings.get(str(task), DASH if row["pass"] == row["planned"] else "owed"),
+                task,
+                _passed_of(cell),
+                span(cell["effective_low"], cell["effective_high"]),
+                *(_mean(cell[name]) for name in ("run_seconds_mean", "run_seconds_max", "mean")),
+                ", ".join([*endings.get((model, task), []), *owed]) or DASH,
             ]
         )
     files = ("pass_rate_by_task", "latency_distribution", "tool_calls_by_task")
@@ -143,19 +148,17 @@ def _by_task(
     return Exhibit(f"{model}, task by task", [*columns, Column("what did not pass")], rows, [note])
 
 
-def _endings(evidence: Evidence, model: str) -> dict[str, str]:
-    """By task, what became of the runs that did not pass, in words."""
+def _endings(evidence: Evidence) -> dict[Place, list[str]]:
+    """By model and task, what became of the runs that did not pass, in words."""
     runs = evidence.runs
-    others = runs[(runs["model"] == model) & (runs["outcome"] != "pass")]
-    counts = (
-        others.fillna({"cause": "", "budget": ""})
-        .groupby(["task", "outcome", "cause", "budget"])
-        .size()
-    )
-    words: dict[str, list[str]] = {}
-    for (task, outcome, cause, budget), count in counts.items():
-        words.setdefault(task, []).append(f"{count} {ending(outcome, cause or budget, count)}")
-    return {task: ", ".join(several) for task, several in words.items()}
+    columns = ["model", "task", "outcome", "cause", "budget"]
+    others = runs[runs["outcome"] != "pass"][columns].fillna("")
+    counts = Counter(others.itertuples(index=False, name=None))
+    words: dict[Place, list[str]] = {}
+    for (model, task, outcome, cause, budget), count in sorted(counts.items()):
+        told = f"{count} {ending(outcome, cause or budget, count)}"
+        words.setdefault((model, task), []).append(told)
+    return words
 
 
 def ending(outcome: str, why: str | None, count: int = 1) -> str:
@@ -289,15 +292,9 @@ def span(low: float, high: float) -> str:
     return first if first == last else f"{first.removesuffix('%')}{DASH}{last}"
 
 
-def number(value: float) -> str:
+def _mean(value: float) -> str:
     """A mean with one decimal; a dash where it is unknown."""
     return DASH if pd.isna(value) else f"{value:,.1f}"
-
-
-def unscored(evidence: Evidence) -> int:
-    """Planned runs that are no model's own: owed, or spoiled."""
-    modes = failure_modes(evidence)
-    return int(modes[modes["outcome"].isin(["infrastructure_error", "(owed)"])]["runs"].sum())
 
 
 def _all_rows(evidence: Evidence) -> pd.DataFrame:
@@ -305,8 +302,8 @@ def _all_rows(evidence: Evidence) -> pd.DataFrame:
     return rates[rates["task"] == ALL_TASKS]
 
 
-def _passed_of(row: pd.Series) -> str:
-    return f"{row['pass']:.0f}/{row['planned']:.0f}"
+def _passed_of(row: Mapping[str, Any] | pd.Series) -> str:
+    return f"{row['pass']}/{row['planned']}"
 
 
 def _amount(name: str, value: float) -> str:

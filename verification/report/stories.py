@@ -42,7 +42,9 @@ def section(folder: CampaignFolder, evidence: Evidence) -> Section:
         blocks.append(Stories(str(model), told))
         if len(rows) > MOST_STORIES:
             left = len(rows) - MOST_STORIES
-            blocks.append(Paragraph(f"{left} more failures of {model} are in verification/runs.csv."))
+            blocks.append(
+                Paragraph(f"{left} more failures of {model} are in verification/runs.csv.")
+            )
     return Section("Every failure, and its story", "Observed", blocks)
 
 

@@ -67,6 +67,7 @@ class Item(NamedTuple):
     kind: str
     label: str
     text: Excerpt | None = None
+    call: str | None = None
 
 
 class Changed(NamedTuple):
@@ -123,7 +124,9 @@ class Page:
             case ToolResult():
                 label = f"{event.name} answered{'' if event.ok else ' with an error'}"
                 kind = "result" if event.ok else "error"
-                self._item(event.turn, kind, f"{label} ({event.seconds:.2f} s)", event.content)
+                label += f" ({event.seconds:.2f} s)"
+                self._item(event.turn, kind, label, event.content)
+                self._put_below_its_call(event.call_id)
             case Signal():
                 self._item(event.turn, "signal", event.name, event.detail)
             case Ended():
@@ -146,15 +149,24 @@ class Page:
             if text:
                 self._item(reply.turn, "reasoning" if label == "thinks" else "reply", label, text)
         for call in reply.tool_calls:
-            self._item(reply.turn, "call", f"calls {call.name}", arguments(call))
+            self._item(reply.turn, "call", f"calls {call.name}", arguments(call), call.id)
 
-    def _item(self, turn: int, kind: str, label: str, text: str) -> None:
+    def _put_below_its_call(self, call: str) -> None:
+        """Move the last item, a result: calls of one reply are all answered after it."""
+        items = self._turn(self.turns[-1].number).items
+        places = [place for place, item in enumerate(items) if item.call == call]
+        if places:
+            items.insert(places[0] + 1, items.pop())
+            # A model may give two calls of a turn the same id: the next result is the next one's.
+            items[places[0]] = items[places[0]]._replace(call=None)
+
+    def _item(self, turn: int, kind: str, label: str, text: str, call: str | None = None) -> None:
         if self._room <= 0:
             self.omitted += 1
             return
         shown = excerpt(text)
         self._room -= len(shown.head) + len(shown.tail)
-        self._turn(turn).items.append(Item(kind, label, shown if text else None))
+        self._turn(turn).items.append(Item(kind, label, shown if text else None, call))
 
     def _turn(self, number: int) -> Turn:
         if not self.turns or self.turns[-1].number != number:
@@ -166,9 +178,7 @@ def _changed(change: Change) -> Changed:
     diff = diff_of(change)
     classes = {"+": "add", "-": "del", "@": "at"}
     lines = [(classes.get(line[:1], "same"), line[:LONGEST]) for line in diff[:MOST_DIFF]]
-    return Changed(
-        change.path, in_short(change, diff), lines, max(0, len(diff) - MOST_DIFF)
-    )
+    return Changed(change.path, in_short(change, diff), lines, max(0, len(diff) - MOST_DIFF))
 
 
 def excerpt(text: str) -> Excerpt:
@@ -195,15 +205,19 @@ def pages(folder: CampaignFolder, evidence: Evidence) -> Iterator[tuple[str, str
         run, name = str(attempt["run"]), str(attempt["transcript"]).removesuffix(".jsonl")
         page = _read(folder, str(attempt["transcript"]))
         previous, following = neighbours[run]
-        html = environment().get_template("run.html").render(
-            page=page,
-            name=name,
-            campaign=folder.id,
-            latest=bool(attempt["latest"]),
-            attempts=[str(one).removesuffix(".jsonl") for one in tries[run]],
-            previous=previous,
-            following=following,
-            findings=_findings(found.get(run), latest=bool(attempt["latest"])),
+        html = (
+            environment()
+            .get_template("run.html")
+            .render(
+                page=page,
+                name=name,
+                campaign=folder.id,
+                latest=bool(attempt["latest"]),
+                attempts=[str(one).removesuffix(".jsonl") for one in tries[run]],
+                previous=previous,
+                following=following,
+                findings=_findings(found.get(run), latest=bool(attempt["latest"])),
+            )
         )
         yield f"{name}.html", html
 
