@@ -81,10 +81,11 @@ def over_tasks(
         return None
     score, weight = np.asarray(scores, float), np.asarray(weights, float)
     weight = weight / weight.sum()
-    mean = min(1.0, max(0.0, float(weight @ score)))
+    alike = score.max() == 0 or score.min() == 1
+    mean = float(score[0]) if alike else float(weight @ score)
     variance = tasks / (tasks - 1) * float(np.sum((weight * (score - mean)) ** 2))
     tail = (1 - confidence) / 2
-    if score.min() == score.max() and mean in (0.0, 1.0):
+    if alike:
         effective = 1 / float(np.sum(weight**2))
     else:
         few = float(t.ppf(tail, runs - 1) / t.ppf(tail, tasks - 1)) ** 2
