@@ -15,6 +15,7 @@ from verification.compare import Comparison, compare
 from verification.detectors import detectors
 from verification.evidence import Evidence, read
 from verification.exhibit import Exhibit
+from verification.plots import pictures
 from verification.report import conducted, notes, results, stories, unknown
 from verification.report.conducted import UNKNOWN, Headers
 from verification.report.document import Document, Section
@@ -35,6 +36,7 @@ def compose(
     filed = predictions.standing(folder).predictions is not None
     derived = [
         results.result(evidence, plan),
+        Section("In pictures", "Observed", pictures(evidence)),
         stories.section(folder, evidence),
         results.infrastructure(evidence),
         results.noticed(evidence),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from verification.exhibit import Exhibit
+from verification.plots import Picture
 
 Mark = Literal["Observed", "Speculation", "Unobserved"]
 """On what a section rests: it follows from transcripts; its author thinks so; it was looked for
@@ -35,16 +36,6 @@ class Prose(NamedTuple):
 
     markdown: str
     mark: Mark
-
-
-class Picture(NamedTuple):
-    """A picture: ``stem`` names its files, ``alt`` says in words what is to be seen."""
-
-    stem: str
-    title: str
-    alt: str
-    svg: str
-    png: bytes
 
 
 class Failed(NamedTuple):

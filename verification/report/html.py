@@ -25,11 +25,11 @@ from markupsafe import Markup, escape
 
 from harness.terminal import one_line, safe
 from verification.exhibit import Cell, Exhibit, Link
+from verification.plots import Picture
 from verification.report.document import (
     Bullets,
     Document,
     Paragraph,
-    Picture,
     Prose,
     Stories,
 )

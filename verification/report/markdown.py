@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verification.exhibit import Exhibit, escaped
+from verification.plots import Picture
 from verification.report.document import (
     Block,
     Bullets,
     Document,
     Paragraph,
-    Picture,
     Prose,
     Section,
     Stories,

@@ -14,8 +14,8 @@ import pandas as pd
 from harness.records import Plan
 from verification.evidence import Evidence
 from verification.exhibit import Cell, Column, Exhibit, Link
-from verification.report.document import Block, Bullets, Paragraph, Picture, Section
-from verification.summary import DASH, NOTE, percent
+from verification.report.document import Block, Bullets, Paragraph, Section
+from verification.summary import DASH, percent
 from verification.tables import (
     ALL_TASKS,
     attempts,
@@ -23,6 +23,7 @@ from verification.tables import (
     findings,
     latencies,
     pass_rates,
+    passes_at_k,
     tool_calls,
 )
 
@@ -34,6 +35,15 @@ MOST_ROWS = 500
 
 MOST_LISTED = 2000
 """Runs that are listed one by one; beyond it the page would be of no use to anybody."""
+
+NOTES = (
+    "raw: passes of all planned runs; at worst and best: had all that were owed or spoiled failed, "
+    "or passed. coverage: the model's own runs, those that no infrastructure spoiled, of all "
+    "planned ones. effective: passes of the model's own runs, and the intervals are its.",
+    "These tasks again: what the same tasks would give (Wilson). Tasks like these: runs of one "
+    "task count as alike as they were seen to be (Korn and Graubard).",
+)
+_FROM_RATES = "From verification/pass_rate_by_task.csv."
 
 WORDS = {
     "pass": "passed",
@@ -63,8 +73,8 @@ def lede(evidence: Evidence) -> list[str]:
         )
         sentences.append(
             f"{row['model']} passed {row['pass']} of {row['planned']} planned runs "
-            f"({percent(row['raw_rate'])}), {of_own}; 95% interval "
-            f"{percent(row['effective_low'])} to {percent(row['effective_high'])}."
+            f"({percent(row['raw_rate'])}), {of_own}; for tasks like these, 95% interval "
+            f"{percent(row['suite_low'])} to {percent(row['suite_high'])}."
         )
     return sentences
 
@@ -77,6 +87,7 @@ def result(evidence: Evidence, plan: Plan) -> Section:
         blocks.append(_matrix(cells, plan))
     endings = _endings(evidence)
     blocks += [_by_task(model, plan.tasks, cells, endings) for model in plan.models]
+    blocks.append(_again_and_again(evidence))
     return Section("The result", "Observed", blocks)
 
 
@@ -91,22 +102,54 @@ def _by_place(evidence: Evidence) -> dict[Place, dict[str, Any]]:
 
 
 def _summary(evidence: Evidence) -> Exhibit:
-    columns = [Column("model")]
-    headings = ("passed", "raw", "effective", "95% interval", "coverage", "raw, at worst and best")
-    columns += [Column(heading, figures=True) for heading in headings]
+    headings = (
+        "passed",
+        "raw",
+        "raw, at worst and best",
+        "coverage",
+        "effective",
+        "95%, these tasks again",
+        "95%, tasks like these",
+    )
+    columns = [Column("model"), *(Column(heading, figures=True) for heading in headings)]
     rows = [
         [
             str(row["model"]),
             _passed_of(row),
-            *(percent(row[name]) for name in ("raw_rate", "effective_rate")),
-            span(row["effective_low"], row["effective_high"]),
-            percent(row["coverage"]),
+            percent(row["raw_rate"]),
             span(row["raw_low"], row["raw_high"]),
+            percent(row["coverage"]),
+            percent(row["effective_rate"]),
+            span(row["effective_low"], row["effective_high"]),
+            span(row["suite_low"], row["suite_high"]),
         ]
         for _, row in _all_rows(evidence).iterrows()
     ]
-    notes = [NOTE, "From verification/pass_rate_by_task.csv, the rows (all)."]
-    return Exhibit("All tasks together", columns, rows, notes)
+    return Exhibit("All tasks together", columns, rows, [*NOTES, _FROM_RATES])
+
+
+def _again_and_again(evidence: Evidence) -> Exhibit:
+    """pass@k and pass^k."""
+    columns = [Column("model"), Column("k", figures=True), Column("tasks", figures=True)]
+    for name in ("pass@k", "pass^k"):
+        columns += [Column(name, figures=True), Column(f"95% of {name}", figures=True)]
+    rows = [
+        [
+            str(row["model"]),
+            str(row["k"]),
+            str(row["tasks"]),
+            *(
+                words
+                for name in ("pass_at_k", "pass_hat_k")
+                for words in (percent(row[name]), span(row[f"{name}_low"], row[f"{name}_high"]))
+            ),
+        ]
+        for _, row in passes_at_k(evidence).iterrows()
+    ]
+    notes = [
+        "pass@k: at least one of k runs passes. pass^k: all k do. From verification/pass_at_k.csv."
+    ]
+    return Exhibit("Of several runs of a task", columns, rows, notes)
 
 
 def _matrix(cells: dict[Place, dict[str, Any]], plan: Plan) -> Exhibit:
@@ -165,11 +208,6 @@ def ending(outcome: str, why: str | None, count: int = 1) -> str:
     """An outcome with its cause or budget, in words; those of ``count`` runs."""
     words = f"{WORDS[outcome]}s" if count > 1 and outcome == "wrong_answer" else WORDS[outcome]
     return f"{words} ({why.replace('_', ' ')})" if why else words
-
-
-def pictures(drawn: Sequence[Picture]) -> Section:
-    """The plots."""
-    return Section("In pictures", "Observed", drawn)
 
 
 def cost(evidence: Evidence) -> Section:

@@ -67,8 +67,8 @@ def _reach(evidence: Evidence, headers: Headers) -> Iterator[str]:
     plan = evidence.plan
     assert plan is not None
     yield (
-        f"The intervals say what these same {len(plan.tasks)} tasks would give if they were run "
-        "again. Of tasks that are not in the suite they say nothing."
+        f"The wider intervals hold for tasks like these {len(plan.tasks)}. Whether the tasks of "
+        "another's work are like these is not known."
     )
     if plan.runs_per_task < 10:
         yield (
