@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.app import EVIDENCE, CampaignArgument, app, short
-from harness.errors import EvidenceDiffers
+from harness.errors import BadInput, EvidenceDiffers
 
 
 @app.command(rich_help_panel=EVIDENCE)
@@ -37,6 +37,8 @@ def report(
     from verification.verify import verify
 
     folder = CampaignFolder.find(campaign)
+    if not folder.transcript_paths():
+        raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if verify(folder):
         raise EvidenceDiffers(
             f"{folder.verification}: the report would cite CSVs that do not follow from the "

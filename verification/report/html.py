@@ -5,7 +5,7 @@
 - The Content-Security-Policy allows the page's own style sheet, by its hash, and pictures that are
   part of the page. No script runs, nothing is loaded, nothing is sent. Pages have no scripts.
 - A link in a model's words is not made one. Links in the author's notes lead to the web, to mail
-  or to a place of this campaign.
+  or to a file beside the report.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def index(document: Document, pages: frozenset[str]) -> str:
 
 def author(places: Places) -> Callable[[str], Markup]:
     """What makes HTML of the author's Markdown. HTML in it stays text, pictures become links;
-    a link that would leave the web or the campaign stays text."""
+    a link to anything but the web, mail or a file by its relative path stays text."""
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False})
     markdown.enable(["table", "strikethrough"]).disable("image")
 
