@@ -34,6 +34,7 @@ from verification.report import notes, render
 from verification.report import write as write_report
 from verification.report.transcript import LONGEST, MOST_OF_A_PAGE, pages
 from verification.summary import DASH
+from verification.verify import write as write_evidence
 
 HOSTILE = (
     "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -219,7 +220,8 @@ class Links(HTMLParser):
 def test_every_link_of_every_page_leads_to_a_file_and_a_place_in_it(tmp_path: Path) -> None:
     folder = campaign(tmp_path, hostile=hostile_events())
     (tmp_path / "notes.md").write_text("See [it](verification/runs.csv).", encoding="utf-8")
-    assert fairtrial("verify", "--write", tmp_path).returncode == 0
+    folder.prepare()
+    write_evidence(folder)
     write_report(folder)
     found = {path: Links(path.read_text(encoding="utf-8")) for path in tmp_path.rglob("*.html")}
     assert len(found) == 6
@@ -310,7 +312,7 @@ def test_the_authors_words_stand_where_their_headings_say(tmp_path: Path) -> Non
     page = index(folder)
     assert "<h1>My title</h1>" in page
     assert "<em>opening</em>" in page
-    assert "[Speculation]A guess. ## no heading" in section(page, "Mine")
+    assert "[Speculation] A guess. ## no heading" in section(page, "Mine")
     assert section(page, "What it cost").endswith("The author [Observed]Nothing to speak of.")
     assert page.index(">Mine <") < page.index(">What is not known <")
 
@@ -337,35 +339,33 @@ def test_a_fence_that_is_longer_is_closed_by_none_that_is_shorter() -> None:
     assert [(one.title, one.mark) for one in parsed.sections] == [("yes", "Unobserved")]
 
 
-def test_the_command_writes_the_report_and_names_it(tmp_path: Path) -> None:
-    campaign(tmp_path)
-    assert fairtrial("verify", "--write", tmp_path).returncode == 0
+def test_the_command_writes_the_report_only_where_the_csvs_it_cites_hold(tmp_path: Path) -> None:
+    folder = campaign(tmp_path)
+    folder.prepare()
+    write_evidence(folder)
+    rates = tmp_path / "verification" / "pass_rate_by_task.csv"
+    right = rates.read_text(encoding="utf-8")
+    rates.write_text(right.replace("0.333333", "0.933333"), encoding="utf-8")
+    refused = fairtrial("report", tmp_path)
+    assert refused.returncode == 1
+    assert "fairtrial verify --write" in refused.stderr
+    assert not (tmp_path / "report.md").exists()
+    rates.write_text(right, encoding="utf-8")
     done = fairtrial("report", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "5 pages of transcripts" in done.stdout
     assert (tmp_path / "report.md").is_file()
 
 
-def test_a_report_cites_no_csv_that_the_transcripts_do_not_bear_out(tmp_path: Path) -> None:
-    campaign(tmp_path)
-    assert fairtrial("verify", "--write", tmp_path).returncode == 0
-    rates = tmp_path / "verification" / "pass_rate_by_task.csv"
-    rates.write_text(rates.read_text("utf-8").replace("0.333333", "0.933333"), encoding="utf-8")
-    done = fairtrial("report", tmp_path)
-    assert done.returncode == 1
-    assert "fairtrial verify --write" in done.stderr
-    assert not (tmp_path / "report.md").exists()
-
-
-@pytest.mark.parametrize("broken", ["empty", "notes"])
-def test_what_cannot_be_reported_is_refused_in_a_sentence(tmp_path: Path, broken: str) -> None:
-    if broken == "empty":
-        (tmp_path / "campaign.toml").write_text('suite = "suite-v1"\n', encoding="utf-8")
-    else:
-        campaign(tmp_path)
-        (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
-    fairtrial("verify", "--write", tmp_path)
+def test_a_campaign_that_has_not_begun_has_no_report(tmp_path: Path) -> None:
+    (tmp_path / "campaign.toml").write_text('suite = "suite-v1"\n', encoding="utf-8")
     done = fairtrial("report", tmp_path)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("fairtrial: ")
+    assert done.stderr == f"fairtrial: {tmp_path}: nothing has run yet; fairtrial run {tmp_path}\n"
+
+
+def test_notes_that_are_no_utf_8_are_refused(tmp_path: Path) -> None:
+    folder = campaign(tmp_path)
+    (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput, match="notes.md: cannot be read: .*; save it as UTF-8"):
+        render(folder)
