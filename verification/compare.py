@@ -230,14 +230,15 @@ def settling(duels: Sequence[Duel], p: float) -> str:
     passes = [count for duel in duels for count in (duel.passes_a, duel.passes_b)]
     runs = [count for duel in duels for count in (duel.runs_a, duel.runs_b)]
     question = power.Question(rate, other, len(duels), power.likeness(passes, runs) or 0.0)
-    had = max(1, round(sum(runs) / len(runs)))
+    most = power.most_runs(len(duels))
+    had = min(most, max(1, round(sum(runs) / len(runs))))
     least = power.detectable(question, had)
     words = f"differences of {100 * least:.0f} points and more" if least else "no difference"
     showing = f"With {_runs(had)} a task, {words} would show in 4 of 5 comparisons."
     if rate == other or p < ALPHA:
         return showing
     needed = power.runs_needed(question)
-    enough = f"about {_runs(needed)}" if needed else f"more than {_runs(power.MOST_RUNS)}"
+    enough = f"about {_runs(needed)}" if needed else f"more than {_runs(most)}"
     rates = f"{percent(rate)} and {percent(other)}"
     return f"{showing} To settle {rates}, were these the true rates, takes {enough} a task of each."
 

@@ -15,15 +15,20 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.optimize import brentq
 from scipy.special import expit, logit
-from scipy.stats import hypergeom
+from scipy.stats import hypergeom, norm
 
 from verification.difference import TIE
 
 COMPARISONS = 2000
 """Simulated for one answer: a power near 0.8 is then known to a percentage point."""
 
-MOST_RUNS = 300
-"""Runs of a task that an answer may ask for; beyond that it is "more than"."""
+MOST_RUNS, MOST_IN_ALL = 300, 10_000
+"""Runs of a task, and of one model in all, that are simulated; beyond them an answer is "more
+than"."""
+
+EXACT_UP_TO = 1000
+"""Runs of one model in all up to which a simulated p is exact; beyond, its normal approximation
+with the continuity correction is the same to three decimals."""
 
 EDGE, TINY = 0.001, 1e-9
 """How near to 0 and 1 the rate of a model, and of a task, may lie."""
@@ -68,6 +73,11 @@ def likeness(passes: Sequence[int], runs: Sequence[int]) -> float | None:
     return max(0.0, 1 - disagreement / (rate * (1 - rate)))
 
 
+def most_runs(tasks: int) -> int:
+    """The most runs per task that are simulated."""
+    return max(1, min(MOST_RUNS, MOST_IN_ALL // tasks))
+
+
 def power(question: Question, runs: int) -> float:
     """The chance that ``runs`` of each task by each model show the difference."""
     random = np.random.default_rng(SEED)
@@ -78,12 +88,12 @@ def power(question: Question, runs: int) -> float:
 
 def runs_needed(question: Question) -> int | None:
     """The least runs per task of each model with the power asked for, to about 2%; None where
-    MOST_RUNS are not enough."""
-    enough, too_few = 1, 0
+    ``most_runs`` are not enough."""
+    enough, too_few, most = 1, 0, most_runs(question.tasks)
     while power(question, enough) < question.power:
-        if enough == MOST_RUNS:
+        if enough == most:
             return None
-        too_few, enough = enough, min(MOST_RUNS, enough * 2)
+        too_few, enough = enough, min(most, enough * 2)
     # To a fiftieth: nearer than that, chance in the simulation decides.
     while enough - too_few > max(1, enough // 50):
         middle = (enough + too_few) // 2
@@ -137,6 +147,8 @@ def _p_values(passes: Counts, other_passes: Counts, runs: int) -> Array:
     """``difference.stratified`` of many comparisons at once (rows; tasks in columns), where each
     task has the same ``runs``. Convolutions are products of Fourier transforms."""
     tasks = passes.shape[1]
+    if tasks * runs > EXACT_UP_TO:
+        return _approximately(passes, other_passes, runs)
     length = next_fast_len(tasks * runs + 1, real=True)
     falls = np.arange(runs + 1)
     totals = np.arange(2 * runs + 1)[:, np.newaxis]
@@ -147,4 +159,13 @@ def _p_values(passes: Counts, other_passes: Counts, runs: int) -> Array:
     chances = np.maximum(irfft(product, length), 0)
     seen = np.take_along_axis(chances, passes.sum(axis=1)[:, np.newaxis], axis=1)
     p_values: Array = np.where(chances <= seen * TIE, chances, 0).sum(axis=1)
+    return p_values
+
+
+def _approximately(passes: Counts, other_passes: Counts, runs: int) -> Array:
+    """The same p-values by the normal approximation: the variance is the hypergeometric one."""
+    both = passes + other_passes
+    variance = (both * (2 * runs - both)).sum(axis=1) / (4 * (2 * runs - 1))
+    distance = np.maximum(np.abs((passes - other_passes).sum(axis=1)) - 1, 0) / 2
+    p_values: Array = 2 * norm.sf(distance / np.sqrt(np.maximum(variance, TINY)))
     return p_values
