@@ -39,10 +39,16 @@ _QUOTES = frozenset("`'\"\u2018\u2019\u201c\u201d\u00ab\u00bb")
 def find(run: Transcript) -> Iterator[Seen]:
     """Replies in which markup stands as text."""
     for reply in run.replies:
-        if any(hint in reply.text for hint in _HINTS):
-            leaks = [m for m in _MARKUP.finditer(reply.text) if not _quoted(reply.text, m)]
-            if leaks:
-                yield Seen(reply.turn, reply.line, _words(reply, leaks))
+        leaks = leaks_in(reply.text)
+        if leaks:
+            yield Seen(reply.turn, reply.line, _words(reply, leaks))
+
+
+def leaks_in(text: str) -> list[re.Match[str]]:
+    """Markup that is not merely quoted."""
+    if not any(hint in text for hint in _HINTS):
+        return []
+    return [match for match in _MARKUP.finditer(text) if not _quoted(text, match)]
 
 
 def _quoted(text: str, match: re.Match[str]) -> bool:

@@ -16,6 +16,7 @@ from harness.terminal import one_line
 from verification.detectors import Seen
 from verification.detectors._shell import commands, file_names, only_lists
 from verification.detectors._transcript import Call, Transcript
+from verification.detectors.template_leakage import leaks_in
 
 MOST_TEXT = 50_000
 """Characters of an answer that are looked at."""
@@ -37,7 +38,7 @@ _FEWEST_WORDS = 3
 def find(run: Transcript) -> Iterator[Seen]:
     """The answer, if it makes such claims."""
     answer = run.answer
-    if answer is None or "." not in answer.text:
+    if answer is None or "." not in answer.text or leaks_in(answer.text):
         return
     told = " ".join(" ".join(run.prompts).split())
     claimed = _claimed(_FENCE.sub("\n", answer.text[:MOST_TEXT]), told)
