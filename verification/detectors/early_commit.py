@@ -1,9 +1,10 @@
 """An answer that the checker rejects, given after fewer looks than the task's own solution took.
 
 Looks are different calls that were answered without an error; a command line counts for as many
-as it holds commands or names files. The solution's calls are counted plainly, each as one, so that a
-model that packs much into one call is not taken for a hasty one. Cited at the answer. Where the
-transcript's header does not say how many calls the solution makes, nothing is reported.
+as it holds commands or names files. The solution's calls are counted plainly, each as one, so
+that a model that packs much into one call is not taken for a hasty one. Cited at the answer. What
+is no valid turn (leaked, cut off, empty) is no answer. Where the transcript's header does not say
+how many calls the solution makes, nothing is reported.
 """
 
 from __future__ import annotations
