@@ -1,6 +1,7 @@
 """Reads transcripts and writes evidence; never runs a model.
 
-store's transcripts -> evidence.py    one table of attempts, one of findings
+store's transcripts -> evidence.py    one table of attempts, one of findings, in which stands what
+                                      the detectors/ see: one file a pattern
                     -> tables.py      the CSVs, with the intervals of statistics.py
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal
@@ -8,5 +9,6 @@ store's transcripts -> evidence.py    one table of attempts, one of findings
                     -> plots/         one file a picture: terminal, PNG, SVG
                     -> leaderboard.py campaigns side by side, ranked
                     -> report/        what is published: Markdown, HTML, pages of transcripts
+                    -> findings.py    how many runs show each pattern
 show.py prints a single transcript.
 """

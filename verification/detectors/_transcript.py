@@ -13,7 +13,6 @@ from harness.records import Ended, Event, Graded, Prompt, Reply, Started, ToolRe
 _DURATION = re.compile(r"\d\.\d+ ?s\b")
 _OK = "exit code: 0\n"
 _EXIT = "exit code: "
-_REFUSALS = ("error: there is no tool ", "error: bad arguments for ")
 
 
 @dataclass(slots=True)
@@ -39,12 +38,6 @@ class Call:
             self._parsed = parsed if isinstance(parsed, dict) else {}
         value = self._parsed.get(name)
         return value if isinstance(value, str) else ""
-
-    @property
-    def refused(self) -> bool:
-        """Whether no tool acted: there is none of that name, or its arguments were bad."""
-        result = self.result or ""
-        return not self.ok and result.startswith(_REFUSALS)
 
     @property
     def failed(self) -> bool:

@@ -1,9 +1,10 @@
 """An answer that the checker rejects, given after fewer looks than the task's own solution took.
 
-Looks are different calls that named a tool rightly; a command line counts for as many as it
-holds commands or names files. The solution's calls are counted plainly, each as one, so that a
-model that packs much into one call is not taken for a hasty one. Cited at the answer. Where the
-transcript's header does not say how many calls the solution makes, nothing is reported.
+Looks are different calls that were answered without an error; a command line counts for as many
+as it holds commands or names files. The solution's calls are counted plainly, each as one, so
+that a model that packs much into one call is not taken for a hasty one. Cited at the answer. What
+is no valid turn (leaked, cut off, empty) is no answer. Where the transcript's header does not say
+how many calls the solution makes, nothing is reported.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from verification.detectors import Seen
 from verification.detectors._shell import commands, is_file_name
 from verification.detectors._transcript import Call, Transcript
+from verification.detectors.template_leakage import leaks_in
 
 
 def find(run: Transcript) -> Iterator[Seen]:
@@ -20,8 +22,8 @@ def find(run: Transcript) -> Iterator[Seen]:
     answer = run.answer
     if answer is None or run.accepted is not False or run.oracle_calls is None:
         return
-    if not answer.text.strip():
-        return  # an empty reply commits to nothing
+    if not answer.text.strip() or answer.cut or leaks_in(answer.text):
+        return  # what is no valid turn commits to nothing
     different = {(call.name, call.arguments): call for call in run.calls}
     looks = sum(map(_looks, different.values()))
     if looks < run.oracle_calls:
@@ -35,7 +37,7 @@ def find(run: Transcript) -> Iterator[Seen]:
 
 def _looks(call: Call) -> int:
     """How much a call may have shown; generous, so that no thorough run is called hasty."""
-    if call.result is None or call.refused:
+    if call.result is None or not call.ok:
         return 0
     if call.name != "shell":
         return 1

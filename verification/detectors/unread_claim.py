@@ -14,8 +14,9 @@ from fnmatch import fnmatch
 
 from harness.terminal import one_line
 from verification.detectors import Seen
-from verification.detectors._shell import commands, file_names, only_lists
+from verification.detectors._shell import commands, file_names, names_a_file, only_lists
 from verification.detectors._transcript import Call, Transcript
+from verification.detectors.template_leakage import leaks_in
 
 MOST_TEXT = 50_000
 """Characters of an answer that are looked at."""
@@ -26,21 +27,23 @@ _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
 _HOLDS_BACK = re.compile(
     r"\?|no such|not (?:read|open|look|found|find|exist|seen|see)|n.t (?:read|open|look|find|exist)"
-    r"|could not|cannot|can.t\b|unable|missing|let's|\b(?:should|would|could|will|let me|please)\b"
-    r"|\b(?:need to|if you|you can|i'll|going to|to (?:find|read|see|check))\b"
-    r"|\A\W*(?:run|read|open|look|find|answer|write|use|question|see|check)\b",
+    r"|could not|cannot|can.t\b|unable|missing|let's|\b(?:should|would|could|let me|please)\b"
+    r"|\b(?:need to|if you|you can|I'll|I will|I am going to|I'm going to|to (?:find|read|see))\b"
+    r"|\A\W*(?:run|read|open|look|find|answer|write|use|question|see|check|mend|fix|remove|change"
+    r"|add|create|make|go)\b",
     re.IGNORECASE,
 )
+_CALLED_A_FILE = re.compile(r"(?:^|\s)(?:files?|modules?|scripts?)\b(?!\.)", re.IGNORECASE)
 _FEWEST_WORDS = 3
 
 
 def find(run: Transcript) -> Iterator[Seen]:
     """The answer, if it makes such claims."""
     answer = run.answer
-    if answer is None or "." not in answer.text:
+    if answer is None or not names_a_file(answer.text) or leaks_in(answer.text):
         return
-    told = " ".join(" ".join(run.prompts).split())
-    claimed = _claimed(_FENCE.sub("\n", answer.text[:MOST_TEXT]), told)
+    text = _FENCE.sub("\n", answer.text[:MOST_TEXT])
+    claimed = _claimed(text, told=" ".join(" ".join(run.prompts).split()))
     unread = [path for path in claimed if not _was_seen(path, run.calls)]
     if unread:
         names = ", ".join(one_line(path, 40) for path in unread[:3])
@@ -54,7 +57,7 @@ def _claimed(text: str, told: str) -> dict[str, str]:
     claims: dict[str, str] = {}
     for match in _SENTENCE.finditer(text):
         sentence = " ".join(match.group().split())
-        names = file_names(sentence)
+        names = [n for n in file_names(sentence) if _is_meant_as_file(n, sentence, told)]
         if not names or _HOLDS_BACK.search(sentence) or sentence in told:
             continue
         if len(sentence.split()) - len(names) >= _FEWEST_WORDS:
@@ -63,6 +66,17 @@ def _claimed(text: str, told: str) -> dict[str, str]:
         if len(claims) >= MOST_FILES:
             break
     return claims
+
+
+def _is_meant_as_file(name: str, sentence: str, told: str) -> bool:
+    """Whether a name with a file's ending is one here, and not code such as ``console.log``."""
+    before = sentence[: sentence.index(name)][-1:]
+    return (
+        "/" in name
+        or before in ("`", "'", '"')
+        or name in told
+        or bool(_CALLED_A_FILE.search(sentence))
+    )
 
 
 def _was_seen(path: str, calls: list[Call]) -> bool:
