@@ -18,9 +18,12 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from verification.plots import Chart
 
-DPI = 220
-MOST_PIXELS = 60_000
-"""In one direction; Agg, which draws the PNG, has an end at 65,536."""
+DPI = 170
+"""Of the PNG: two of its pixels for one of a phone's 400."""
+
+MOST_PIXELS = 16_000
+"""Of a PNG's height: what is higher is drawn coarser, since programs refuse pictures that are
+very large; the SVG stays sharp."""
 
 SVG = "http://www.w3.org/2000/svg"
 HREF = "{http://www.w3.org/1999/xlink}href"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from rich.console import Console
@@ -48,12 +50,12 @@ class Strip:
     label: str
     runs: pd.DataFrame
 
-    @property
+    @cached_property
     def known(self) -> pd.DataFrame:
         """The runs of which the value is known, from the smallest to the largest."""
         return self.runs.dropna(subset="value").sort_values(["value", "outcome"])
 
-    @property
+    @cached_property
     def median(self) -> float:
         return float(self.known["value"].median())
 
@@ -92,8 +94,8 @@ class Strips:
         figure, drawn = page.lay_out()
         for axes, panel, (_, strips) in zip(drawn, panels, self.panels, strict=True):
             scale.apply(axes)
-            for place, strip in enumerate(strips):
-                _draw(axes, place, strip, scale, min(1 / highest, DOT / panel.pitch))
+            _draw_boxes(axes, strips, scale)
+            _draw_dots(axes, strips, scale, min(1 / highest, DOT / panel.pitch))
         return figure
 
     def print(self, console: Console) -> None:
@@ -262,21 +264,29 @@ def _told(strip: Strip) -> str:
     return f"{one_line(strip.label)} median {median}, {low} to {high} in {_count(len(known))}"
 
 
-def _draw(axes: Axes, place: int, strip: Strip, scale: Scale, step: float) -> None:
-    """Draw a strip; ``step`` is the distance of two dots in a stack, in heights of a row."""
-    known = strip.known
-    if known.empty:
-        return
-    if len(known) >= FEWEST_FOR_A_BOX:
-        low, high = scale.place(known["value"].quantile([0.25, 0.75]))
-        axes.fill_betweenx([place - 0.4, place + 0.4], low, high, color="0.85", lw=0, zorder=1)
-    (median,) = scale.place([strip.median])
-    axes.vlines(median, place - 0.42, place + 0.42, color="black", lw=2, zorder=2)
-    dots = _drawn(strip)
-    x = pd.Series(scale.place(dots["value"]), dots.index)
-    y = pd.Series(_stacked(x, step), dots.index) + place
-    for outcome, some in dots.groupby("outcome"):
-        axes.plot(x[some.index], y[some.index], clip_on=False, zorder=3, **_marker(str(outcome)))
+def _draw_boxes(axes: Axes, strips: Sequence[Strip], scale: Scale) -> None:
+    """Draw each strip's median, and the middle half of its runs where these are many."""
+    for place, strip in enumerate(strips):
+        if len(strip.known) >= FEWEST_FOR_A_BOX:
+            low, high = scale.place(strip.known["value"].quantile([0.25, 0.75]))
+            box = Rectangle((low, place - 0.4), high - low, 0.8, facecolor="0.85", zorder=1)
+            axes.add_patch(box)
+    rows = np.array([place for place, strip in enumerate(strips) if len(strip.known)])
+    medians = scale.place(strip.median for strip in strips if len(strip.known))
+    axes.vlines(medians, rows - 0.42, rows + 0.42, color="black", lw=2, zorder=2)
+
+
+def _draw_dots(axes: Axes, strips: Sequence[Strip], scale: Scale, step: float) -> None:
+    """Draw the runs; ``step`` is the distance of two dots in a stack, in heights of a row."""
+    dots: dict[str, list[tuple[float, float]]] = {}
+    for place, strip in enumerate(strips):
+        drawn = _drawn(strip)
+        x = scale.place(drawn["value"])
+        y = place + np.array(_stacked(x, step))
+        for outcome, *dot in zip(drawn["outcome"], x, y, strict=True):
+            dots.setdefault(outcome, []).append((dot[0], dot[1]))
+    for outcome in sorted(dots):
+        axes.plot(*zip(*dots[outcome], strict=True), clip_on=False, zorder=3, **_marker(outcome))
 
 
 def _drawn(strip: Strip) -> pd.DataFrame:
