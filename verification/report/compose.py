@@ -10,6 +10,7 @@ from harness import predictions
 from harness.errors import BadInput
 from harness.records import Plan, SignalName
 from harness.store import CampaignFolder, Manifest, read_manifest
+from verification import claims
 from verification import predictions as predicted
 from verification.compare import Comparison, compare
 from verification.detectors import detectors
@@ -19,6 +20,7 @@ from verification.plots import pictures
 from verification.report import conducted, notes, results, stories, unknown
 from verification.report.conducted import UNKNOWN, Headers
 from verification.report.document import Document, Section
+from verification.tables import tables
 
 
 def compose(
@@ -34,6 +36,8 @@ def compose(
         raise BadInput(f"{folder.path}: no run has begun; play it with fairtrial run, then report")
     manifest, headers = read_manifest(folder), conducted.read_headers(folder)
     filed = predictions.standing(folder).predictions is not None
+    text, sheets = _notes(folder), [*tables(evidence), *predicted.tables(folder, evidence)]
+    unproved = claims.unproved(text, sheets, claims.known_names(manifest) if manifest else ())
     derived = [
         results.result(evidence, plan),
         Section("In pictures", "Observed", pictures(evidence)),
@@ -46,9 +50,9 @@ def compose(
         results.cost(evidence),
         conducted.section(headers, manifest, _planned(plan)),
         results.every_run(evidence, plan),
-        unknown.section(evidence, manifest, headers, predicted=filed),
+        unknown.section(evidence, manifest, headers, predicted=filed, unproved=len(unproved)),
     ]
-    written = _notes(folder)
+    written = notes.parse(claims.prose(text, sheets, "notes.md"))
     return Document(
         campaign=folder.id,
         title=written.title or _title(plan, headers),
@@ -110,13 +114,12 @@ def _title(plan: Plan, headers: Headers) -> str:
     return f"{listed} on {plan.suite}"
 
 
-def _notes(folder: CampaignFolder) -> notes.Notes:
-    """The author's words; none where there is no notes.md."""
+def _notes(folder: CampaignFolder) -> str:
+    """The author's words as they stand; empty where there is no notes.md."""
     path = folder.path / "notes.md"
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        text = ""
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}; save it as UTF-8") from None
-    return notes.parse(text)

@@ -38,6 +38,7 @@ CITATION = re.compile(
     r"data/transcripts/(?P<name>[\w-]+(?:\.attempt-\d+)?)\.jsonl(?P<turn>#turn=\d+)?", re.ASCII
 )
 WEB = re.compile(r"(?:https?://|mailto:)", re.ASCII | re.IGNORECASE)
+FOOTNOTE = re.compile(r"\[\^source-(\d+)\](:?)")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|[\\/]", re.ASCII | re.IGNORECASE)
 
 
@@ -121,7 +122,7 @@ def author(places: Places) -> Callable[[str], Markup]:
         return bool(WEB.match(url)) or places.target(url) is not None
 
     def html(text: str) -> Markup:
-        tokens = markdown.parse(safe(text))
+        tokens = markdown.parse(FOOTNOTE.sub(_footnote, safe(text)))
         for token in tokens:
             _tame(token, places)
         rendered: str = markdown.renderer.render(tokens, markdown.options, {})
@@ -130,6 +131,11 @@ def author(places: Places) -> Callable[[str], Markup]:
 
     markdown.validateLink = allowed  # type: ignore[method-assign]
     return html
+
+
+def _footnote(mark: re.Match[str]) -> str:
+    """CommonMark has no footnotes: the mark in plain words, and each note a paragraph."""
+    return rf"{chr(10) * 2 if mark[2] else ' '}\[source {mark[1]}\]{mark[2]}"
 
 
 def _tame(token: Token, places: Places) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from harness.records import Plan
 from verification.evidence import Evidence
 from verification.exhibit import Cell, Column, Exhibit, Link
+from verification.findings import exhibit as count_findings
 from verification.report.document import Block, Bullets, Paragraph, Section
 from verification.summary import DASH, percent
 from verification.tables import (
@@ -268,8 +269,9 @@ def infrastructure(evidence: Evidence) -> Section:
 def noticed(evidence: Evidence) -> Section:
     """What signals and detectors found."""
     found = findings(evidence)
+    counts = count_findings(evidence)
     if found.empty:
-        return Section("What was noticed", "Observed", [Paragraph("Nothing.")])
+        return Section("What was noticed", "Observed", [counts])
     rows: list[list[Cell]] = [
         [
             str(row["name"]),
@@ -283,7 +285,8 @@ def noticed(evidence: Evidence) -> Section:
     ]
     columns = [Column("pattern"), *_RUN, Column("what was seen"), Column("read")]
     notes = ["From verification/findings.csv.", *_cut(len(found), "findings.csv")]
-    return Section("What was noticed", "Observed", [Exhibit("Findings", columns, rows, notes)])
+    each = Exhibit("Findings, one by one", columns, rows, notes)
+    return Section("What was noticed", "Observed", [counts, each])
 
 
 def looked_for(evidence: Evidence, patterns: list[str]) -> Section:

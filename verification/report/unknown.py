@@ -14,14 +14,20 @@ from verification.tables import ALL_TASKS, costs, pass_rates
 
 
 def section(
-    evidence: Evidence, manifest: Manifest | None, headers: Headers, *, predicted: bool
+    evidence: Evidence,
+    manifest: Manifest | None,
+    headers: Headers,
+    *,
+    predicted: bool,
+    unproved: int,
 ) -> Section:
-    """The open ends, a point each."""
+    """The open ends, a point each; ``unproved`` numbers of the author's are proved by no cell."""
     points = [
         *_missing_runs(evidence),
         *_conditions(manifest, headers),
         *([] if predicted else ["No predictions were filed before the runs."]),
         *_costs(evidence),
+        *_claims(unproved),
         *_reach(evidence, headers),
     ]
     return Section("What is not known", "Unobserved", [Bullets(points)])
@@ -60,6 +66,14 @@ def _costs(evidence: Evidence) -> Iterator[str]:
     for _, row in played[played["usd"].isna()].iterrows():
         why = "no price is known" if pd.isna(row["price_input"]) else "some tokens are not known"
         yield f"What {row['model']} cost is unknown: {why}."
+
+
+def _claims(unproved: int) -> Iterator[str]:
+    if unproved:
+        yield (
+            f"Numbers in the author's words that no cell of the evidence proves: {unproved}; "
+            "'fairtrial check-claims' names them."
+        )
 
 
 def _reach(evidence: Evidence, headers: Headers) -> Iterator[str]:
