@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from harness.errors import BadInput
 from harness.records import (
     Change,
     Check,
@@ -367,5 +368,5 @@ def test_a_campaign_that_has_not_begun_has_no_report(tmp_path: Path) -> None:
 def test_notes_that_are_no_utf_8_are_refused(tmp_path: Path) -> None:
     folder = campaign(tmp_path)
     (tmp_path / "notes.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(BadInput, match="notes.md: cannot be read: .*; save it as UTF-8"):
+    with pytest.raises(BadInput, match=r"notes\.md: cannot be read: .*; save it as UTF-8"):
         render(folder)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,25 +43,19 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|[\\/]", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Places:
-    """Where a page stands, so that its links lead where they should.
-
-    ``pages`` are the names of the transcripts that have a page; ``top`` leads from this page to
-    the campaign's folder.
-    """
+    """Where links of the report lead. ``pages`` are the names of the transcripts with a page."""
 
     pages: frozenset[str]
-    top: str
 
     def target(self, link: str) -> str | None:
-        """Where a link leads from this page: a citation to the transcript's page, if it has one,
-        another path to the campaign's file; None for what is no path."""
+        """A link, relative to the campaign's folder, as seen from report/index.html: a citation
+        leads to the page of its transcript, if there is one. None for what is no path."""
         cited = CITATION.fullmatch(link)
         if cited and cited["name"] in self.pages:
-            page = f"report/runs/{cited['name']}.html{cited['turn'] or ''}"
-            return posixpath.normpath(posixpath.join(self.top, page))
+            return f"runs/{cited['name']}.html{cited['turn'] or ''}"
         if SCHEME.match(link) or not link.isprintable():
             return None
-        return link if link.startswith("#") else posixpath.join(self.top, link)
+        return link if link.startswith("#") else f"../{link}"
 
 
 @cache
@@ -98,7 +91,7 @@ def environment() -> Environment:
 
 def index(document: Document, pages: frozenset[str]) -> str:
     """The report as one page that needs no other file."""
-    places = Places(pages, "..")
+    places = Places(pages)
     return (
         environment()
         .get_template("index.html")
@@ -146,6 +139,8 @@ def _tame(token: Token, places: Places) -> None:
     style = str(token.attrs.pop("style", ""))
     if style:
         token.attrs["class"] = style.replace("text-align:", "to-the-")
+    if token.type == "th_open":
+        token.attrs["scope"] = "col"
     url = token.attrs.get("href")
     if url is not None and not WEB.match(str(url)):
         token.attrs["href"] = places.target(str(url)) or ""
