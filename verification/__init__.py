@@ -4,6 +4,7 @@ store's transcripts -> evidence.py    one table of attempts, one of findings
                     -> tables.py      the CSVs, with the intervals of statistics.py
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal
-                    -> histogram.py   the failure modes, in the terminal and as pictures
+                    -> plots/         one file a picture: terminal, PNG, SVG
+                    -> leaderboard.py campaigns side by side, ranked
 show.py prints a single transcript.
 """

@@ -155,7 +155,7 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
 
     from harness.config import load_campaign
     from verification import verify as evidence
-    from verification.histogram import draw
+    from verification.plots import draw
     from verification.summary import print_summary
 
     console = Console()
