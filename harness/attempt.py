@@ -17,6 +17,7 @@ import structlog
 
 from harness.attribution import RULES
 from harness.errors import BadInput, InfrastructureFault, from_os_error
+from harness.left import take_down
 from harness.loop import play
 from harness.models import Model, Request
 from harness.outcome import classify
@@ -145,6 +146,7 @@ async def _play_and_grade(
 
         async for event in play(opening(stage), respond, act, started.budgets):
             note(event)
+        note(await asyncio.to_thread(take_down, workspace, stage.variant))
         note(await asyncio.to_thread(_grade, stage, workspace, events))
     finally:
         await asyncio.shield(asyncio.to_thread(_clear_away, stage.sandbox, workspace, database))

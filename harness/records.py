@@ -7,6 +7,7 @@
      (tool_result (signal)*)*)*   and what each tool answered
     ended                       why the loop stopped: answered, or a budget ran out
     fault                       ... or the world failed; then nothing was graded
+    left                        what the run changed in its workspace (older transcripts: none)
     graded                      the checker's verdict, recorded even where a budget ran out
     outcome                     exactly one of the four classes; always the last line
 
@@ -289,6 +290,49 @@ class Repeat(Record):
     waited_seconds: float = Field(description="from the fault to the next request")
 
 
+EntryKind = Literal["text", "base64", "link", "other", "omitted"]
+
+
+class Entry(Record):
+    """What stands at a path of a workspace that is no folder one could look into."""
+
+    kind: EntryKind
+    content: Text = Field(
+        description="text: a file's, which was UTF-8; base64: of a file's bytes; link: its target; "
+        "other: what no checker can read, in words; omitted: what had no room here, in words"
+    )
+    executable: bool = Field(default=False, description="of files: whether anybody may run it")
+
+
+class Change(Record):
+    """One path at which a run left something else than it found. Null: nothing stood there."""
+
+    path: Text = Field(description="from the workspace's top, with / between names")
+    path_base64: str | None = Field(
+        default=None, description="the path's bytes, where they are no UTF-8"
+    )
+    before: Entry | None
+    after: Entry | None
+
+
+class Left(Record):
+    """What a run left in its workspace, against the one it began with; sorted by path.
+
+    Of no account are empty folders, dates, owners and Python's caches: no checker is shown them.
+    """
+
+    type: Literal["left"] = "left"
+    changes: tuple[Change, ...]
+    left_out: Text | None = Field(
+        default=None, description="what is missing here of the state after the run, in words"
+    )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the changes, made to a pristine workspace, give the state that was graded."""
+        return self.left_out is None
+
+
 class Check(Record):
     """One thing a checker looked at."""
 
@@ -328,7 +372,17 @@ class Outcome(Record):
 
 
 Event = Annotated[
-    Started | Prompt | Repeat | Reply | ToolResult | Signal | Ended | Fault | Graded | Outcome,
+    Started
+    | Prompt
+    | Repeat
+    | Reply
+    | ToolResult
+    | Signal
+    | Ended
+    | Fault
+    | Left
+    | Graded
+    | Outcome,
     Field(discriminator="type"),
 ]
 Message = Prompt | Reply | ToolResult

@@ -20,7 +20,7 @@ from harness import machine
 from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
 from harness.errors import FairtrialError, InfrastructureFault
-from harness.line import Line
+from harness.line import Line, Nobody
 from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
@@ -351,7 +351,7 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
     line = Line(
         record.name,
         model,
-        _Silent(),
+        Nobody(),  # needs to know of a pause that patience of no length ends at once
         retries=work.campaign.infrastructure.retries,
         patience_seconds=0,
         at_once=1,
@@ -364,14 +364,6 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
 
     budgets = (work.campaign.budgets_for(task) for task in work.suite.tasks)
     return await rehearse(record, ask, min(each.tokens_per_turn for each in budgets))
-
-
-class _Silent:
-    """Nobody needs to know of a pause that patience of no length ends at once."""
-
-    def paused(self, model: str, reason: str, patience_seconds: float) -> None: ...
-    def resumed(self, model: str, seconds: float) -> None: ...
-    def slowed(self, model: str, seconds: float, at_once: int) -> None: ...
 
 
 def _file_manifest(

@@ -6,7 +6,9 @@ is indented on every line, so that no text can pass for a heading or an outcome.
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +16,13 @@ from rich.rule import Rule
 from rich.text import Text
 
 from harness.records import (
+    Change,
     Ended,
+    Entry,
     Event,
     Fault,
     Graded,
+    Left,
     Outcome,
     Prompt,
     Repeat,
@@ -32,6 +37,9 @@ from harness.terminal import one_line, safe
 
 MOST_LINES, LONGEST_LINE = 30, 500
 """Lines of a text, and characters of a line, that are shown before the middle is left out."""
+
+MOST_COMPARED = 4_000_000
+"""Lines before a change times lines after it, up to which the two are compared."""
 
 BLOCK = 5
 """Columns by which texts from outside are indented; lines of ours begin before that."""
@@ -91,6 +99,8 @@ class _Printer:
             case Fault():
                 self._heading(f"fault: {event.cause}")
                 self._block(event.detail)
+            case Left():
+                self._left(event)
             case Graded():
                 self._graded(event)
             case Outcome():
@@ -148,6 +158,19 @@ class _Printer:
             self.line(f"  -> {call.name}", "bold cyan")
             self._block(_arguments(call))
 
+    def _left(self, left: Left) -> None:
+        self._heading(f"left in its workspace: {_count(len(left.changes), 'change')}")
+        for change in left.changes if self._full else left.changes[:MOST_LINES]:
+            diff = diff_of(change)
+            self.line(f"  {change.path}: {_in_short(change, diff)}", "bold cyan")
+            if diff:
+                self._block("\n".join(diff))
+        unseen = 0 if self._full else len(left.changes) - MOST_LINES
+        if unseen > 0:
+            self.line(f"  and {_count(unseen, 'more change')}; --full shows them")
+        if left.left_out:
+            self.line(f"  ! not in the transcript: {left.left_out}", "yellow")
+
     def _graded(self, graded: Graded) -> None:
         self._heading(f"the checker {'accepts' if graded.passed else 'rejects'}")
         for check in graded.checks:
@@ -164,6 +187,45 @@ class _Printer:
             f"{outcome.outcome}{f' ({why})' if why else ''} after {outcome.seconds:.1f} s{signals}",
             COLOURS[outcome.outcome],
         )
+
+
+def diff_of(change: Change) -> list[str]:
+    """The lines that a change removed and added, with three of context, as ``diff -u`` has them.
+
+    None where one side is no text, nor where both are so long that comparing them takes minutes.
+    """
+    before, after = _lines(change.before), _lines(change.after)
+    if before is None or after is None or len(before) * len(after) > MOST_COMPARED:
+        return []
+    return list(difflib.unified_diff(before, after, lineterm=""))[2:]
+
+
+def _lines(entry: Entry | None) -> list[str] | None:
+    """The lines of a text; none where there is no file, None where it is something else."""
+    if entry is None:
+        return []
+    if entry.kind != "text":
+        return None
+    *lines, rest = entry.content.split("\n")
+    return [*lines, f"{rest} (no newline at its end)"] if rest else lines
+
+
+def _in_short(change: Change, diff: Sequence[str]) -> str:
+    """What became of a path: ``changed, +3 -1``."""
+    if change.after is None:
+        what = "removed"
+    elif change.after.kind in ("text", "base64"):
+        what = "changed" if change.before else "added"
+    else:
+        what = f"now {change.after.kind} ({change.after.content})"
+    if change.before and change.after and change.before.executable != change.after.executable:
+        what += ", can be run" if change.after.executable else ", cannot be run"
+    counts = [sum(line.startswith(sign) for line in diff) for sign in "+-"]
+    return f"{what}, +{counts[0]} -{counts[1]}" if diff else what
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def shorten(text: str) -> str:
