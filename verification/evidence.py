@@ -31,8 +31,9 @@ class Evidence:
     """What the transcripts of a campaign say.
 
     ``plan`` is None where no run has begun. ``attempts`` has a row per attempt with the columns
-    of ``Attempt``, and ``latest`` where a run has no later one; ``findings`` a row per signal of
-    these, with the columns of ``Finding``. Both are sorted by model, task and repetition.
+    of ``Attempt``, and ``latest`` where a run has no later one; ``findings`` a row per signal or
+    thing a detector saw in these, with the columns of ``Finding``. Both are sorted by model, task
+    and repetition.
     ``prices`` holds, by model, the price that all of its attempts had, or None; ``tools`` the
     tools that a task offers. What has not begun is missing from these two.
     """
@@ -96,7 +97,9 @@ class _Gathered:
         return Evidence(
             plan=self._plan,
             attempts=attempts.assign(latest=attempts["transcript"].isin(last)),
-            findings=_frame(Finding, findings, ["model", "task", "repetition", "line"]),
+            findings=_frame(
+                Finding, findings, ["model", "task", "repetition", "line", "name", "detail"]
+            ),
             prices={m: next(iter(p)) if len(p) == 1 else None for m, p in self._prices.items()},
             tools=self._tools,
         )

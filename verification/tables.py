@@ -65,7 +65,7 @@ def tables(evidence: Evidence) -> list[Table]:
         Table("tool_calls_by_task.csv", ("model", "task"), tool_calls(evidence)),
         Table("cost_breakdown.csv", ("model", "role"), costs(evidence)),
         Table("attempts.csv", ("run", "attempt"), attempts(evidence)),
-        Table("findings.csv", ("run", "line"), findings(evidence)),
+        Table("findings.csv", ("run", "line", "name"), findings(evidence)),
     ]
 
 
@@ -290,7 +290,8 @@ def attempts(evidence: Evidence) -> pd.DataFrame:
 
 
 def findings(evidence: Evidence) -> pd.DataFrame:
-    """A row per signal of a run's latest attempt. The only CSV with words of a model's."""
+    """A row per signal or detector's finding of a run's latest attempt. The only CSV with words of
+    a model's."""
     found = evidence.findings
     turns = found["turn"].astype(str)
     return found.assign(
