@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness import predictions
 from harness.certificate import shortcoming
 from harness.config import Campaign, load_campaign
 from harness.errors import BadInput
@@ -40,6 +41,12 @@ class Work:
     settled: Counter[tuple[str, OutcomeName]] = field(default_factory=Counter)
     """Runs that have an outcome of the model's, by model and outcome."""
 
+    @property
+    def scope(self) -> predictions.Scope:
+        """What the campaign's predictions can be about."""
+        kinds = {model.name: model.kind for model in self.campaign.models}
+        return predictions.Scope.of(self.plan, kinds)
+
 
 def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
@@ -68,7 +75,7 @@ def survey(folder: CampaignFolder) -> Work:
         owed.append(run)
         if folder.transcript(run.id).exists():
             spoiled.add(run.id)
-    return Work(
+    work = Work(
         folder=folder,
         campaign=campaign,
         suite=suite,
@@ -80,6 +87,9 @@ def survey(folder: CampaignFolder) -> Work:
         shortcoming=shortcoming(suite),
         settled=settled,
     )
+    if manifest is None and folder.predictions.exists():
+        predictions.read(folder.predictions, work.scope)
+    return work
 
 
 def ready(work: Work) -> None:

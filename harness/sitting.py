@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from harness import machine
+from harness import machine, predictions
 from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
 from harness.errors import FairtrialError, InfrastructureFault
@@ -380,11 +380,12 @@ def _file_manifest(
     sandbox: dict[str, Any],
     preflight: dict[str, dict[str, Any]] | None,
 ) -> None:
-    """Write the manifest of a campaign that begins."""
+    """Write the manifest of a campaign that begins, and with it file its predictions."""
+    now = datetime.now(UTC)
     manifest = Manifest(
         campaign=work.plan.campaign,
         note=work.campaign.note,
-        started_at=datetime.now(UTC),
+        started_at=now,
         plan=work.plan,
         config=work.campaign.resolved(),
         infrastructure=work.campaign.infrastructure.model_dump(),
@@ -396,5 +397,6 @@ def _file_manifest(
         versions=machine.versions(),
         hardware=machine.hardware(),
         preflight=preflight,
+        predictions=predictions.file(work.folder, work.scope, now),
     )
     write_whole(work.folder.manifest, manifest.model_dump_json(indent=2) + "\n")

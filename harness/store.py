@@ -2,6 +2,7 @@
 
     <campaign>/
       campaign.toml                       what to run, written by hand
+      predictions.toml                    what is expected of it, filed by the first run (optional)
       data/
         manifest.json                     what was resolved and observed at the start
         ledger.jsonl                      append-only: every attempt begun and ended, and what
@@ -75,10 +76,18 @@ LEDGER_ENTRY: TypeAdapter[AttemptEntry | SittingEntry] = TypeAdapter(
 )
 
 
+class Filed(Record):
+    """What proves that predictions.toml was there, as it is, when the first run began."""
+
+    digest: str = Field(description="SHA-256 of the file's bytes, in hex")
+    filed_at: AwareDatetime
+
+
 class Manifest(Record):
     """What was resolved and observed when a campaign began.
 
-    ``preflight`` is by model, and null where it was skipped.
+    ``preflight`` is by model, and null where it was skipped; ``predictions`` is null where none
+    were filed.
     """
 
     campaign: str
@@ -95,6 +104,7 @@ class Manifest(Record):
     versions: dict[str, str]
     hardware: dict[str, Any]
     preflight: dict[str, dict[str, Any]] | None
+    predictions: Filed | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,10 @@ class CampaignFolder:
     @property
     def config(self) -> Path:
         return self.path / "campaign.toml"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.toml"
 
     @property
     def data(self) -> Path:

@@ -6,5 +6,6 @@ store's transcripts -> evidence.py    one table of attempts, one of findings
                     -> summary.py     the table in the terminal
                     -> plots/         one file a picture: terminal, PNG, SVG
                     -> leaderboard.py campaigns side by side, ranked
+                    -> predictions.py what was foretold, scored
 show.py prints a single transcript.
 """
