@@ -123,7 +123,8 @@ async def _play_and_grade(
     started: Started, stage: Stage, events: Sequence[Event], note: Record
 ) -> None:
     budgets, seed = started.budgets, started.seed
-    assert budgets is not None and seed is not None  # unknown only of runs played elsewhere
+    assert budgets is not None  # it and the seed are unknown only of runs played elsewhere
+    assert seed is not None
     workspace, database = await asyncio.to_thread(_lay_out, stage)
     try:
         bench = Bench(workspace, stage.sandbox, stage.limits, database)

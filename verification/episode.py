@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,13 @@ class Episode:
     @property
     def answer(self) -> str:
         """The text of the last reply, where it is a final answer: it makes no call."""
-        replies = [e for e in self.events if isinstance(e, Reply)]
-        return replies[-1].text if replies and not replies[-1].tool_calls else ""
+        last = self.replies[-1:]
+        return last[0].text if last and not last[0].tool_calls else ""
+
+    @property
+    def replies(self) -> list[Reply]:
+        """What the model said, turn by turn."""
+        return [event for event in self.events if isinstance(event, Reply)]
 
     def story(self) -> Iterator[Prompt | Turn]:
         """The conversation in its order: what was asked, and each turn with its results."""
@@ -125,6 +130,21 @@ def cost(usage: Usage, price: Price | None) -> float | None:
         return None
     cached = usage.cached or 0
     return price.usd(tokens_in=usage.input, cached=cached, tokens_out=usage.output)
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """Tokens of several requests; a count that one of them does not say is unknown."""
+    every = list(usages)
+
+    def added(counts: list[int | None]) -> int | None:
+        known = [count for count in counts if count is not None]
+        return sum(known) if counts and len(known) == len(counts) else None
+
+    return Usage(
+        input=added([usage.input for usage in every]),
+        cached=added([usage.cached for usage in every]),
+        output=added([usage.output for usage in every]),
+    )
 
 
 def arguments(call: ToolCall) -> dict[str, Any] | None:

@@ -159,8 +159,9 @@ class _Printer:
         self._console.print()
         why = outcome.cause or outcome.budget
         signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
+        after = _seconds(outcome.seconds, 1)
         self.line(
-            f"{outcome.outcome}{f' ({why})' if why else ''} after {_seconds(outcome.seconds, 1)}{signals}",
+            f"{outcome.outcome}{f' ({why})' if why else ''} after {after}{signals}",
             COLOURS[outcome.outcome],
         )
 

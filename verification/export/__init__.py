@@ -37,7 +37,12 @@ def export(folder: CampaignFolder, name: str, out: Path) -> int:
     """
     if name not in formats():
         raise BadInput(f"no format {name!r}; {did_you_mean(name, formats())}")
-    format_ = importlib.import_module(f"{__name__}.{name}")
+    try:
+        format_ = importlib.import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        raise BadInput(
+            f"the format {name} needs a package ({error}); pip install -U 'fairtrial[export]'"
+        ) from None
     ours = _is_ours(out)
     evidence = read(folder)
     if evidence.runs.empty:

@@ -6,18 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from harness.errors import BadInput
 from harness.store import CampaignFolder
 from verification import tables
 from verification.episode import Episode, Turn, episodes
 from verification.evidence import Evidence
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ROWS_AT_ONCE = 1_000
 """Rows of a row group: what is held before it is written."""
@@ -56,11 +54,6 @@ TOOL_CALLS = {
 
 def write(folder: CampaignFolder, evidence: Evidence, out: Path) -> None:
     """Write the four tables. The two long ones are read and written run by run."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise BadInput("Parquet needs pyarrow; pip install 'fairtrial[export]'") from None
     for name, frame in (("runs", tables.runs(evidence)), ("findings", tables.findings(evidence))):
         table = pa.Table.from_pandas(frame, schema=_schema_of(frame), preserve_index=False)
         pq.write_table(table, out / f"{name}.parquet")
@@ -123,7 +116,6 @@ def _run(episode: Episode) -> Row:
 def _schema_of(frame: pd.DataFrame) -> pa.Schema:
     """The types of a table of the evidence. They follow from its columns alone: one that is
     unknown in every row is text or a number all the same."""
-    import pyarrow as pa
 
     def type_of(column: pd.Series[Any]) -> pa.DataType:
         if pd.api.types.is_integer_dtype(column):
