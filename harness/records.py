@@ -212,7 +212,7 @@ class Prompt(Record):
 
     type: Literal["prompt"] = "prompt"
     role: Literal["system", "user"]
-    content: str
+    content: Text
 
 
 class Completion(Record):
