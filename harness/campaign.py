@@ -51,6 +51,12 @@ class Work:
 def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
     campaign = load_campaign(folder.config)
+    for model in campaign.models:
+        if not model.PLAYS:
+            raise BadInput(
+                f"{folder.config}: {model.name!r} was played elsewhere and imported, so there is "
+                "nothing to run; fairtrial verify, histogram and export read it as any other"
+            )
     manifest = read_manifest(folder)
     suite = load_suite(campaign.suite, relative_to=folder.path)
     for task in suite.tasks:

@@ -235,7 +235,7 @@ class _Sitting:
         (task,) = (task for task in self.work.suite.tasks if task.id == run.task)
         seed = None
         if self.work.campaign.variants == "seeded":
-            seed = variant_seed(self.work.plan.seed, run.task, run.repetition)
+            seed = variant_seed(self.work.campaign.seed, run.task, run.repetition)
         return Stage(task, task.variant(seed), ask, self.sandbox, Limits())
 
     def _header(self, run: Run, attempt: int, stage: Stage) -> Started:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -338,6 +339,35 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise InfrastructureFault("disk_full", str(error)) from error
+
+
+@contextmanager
+def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` when all went well and vanishes otherwise.
+
+    Raises BadInput where ``path`` cannot be made, or is there already and not empty; with
+    ``replace``, what was there is deleted once the new folder stands. Raises InfrastructureFault
+    where space ran out.
+    """
+    path = path.resolve()
+    if path.exists() and not replace and not (path.is_dir() and not any(path.iterdir())):
+        raise BadInput(f"{path}: exists already; choose another folder, or move it away")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be made: {error.strerror}") from None
+    new, old = work / "new", work / "old"
+    try:
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except OSError as error:
+        raise InfrastructureFault("disk_full", str(error)) from error
+    finally:
+        shutil.rmtree(work)
 
 
 def _torn(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.test_report import HOSTILE, TASKS, campaign, hostile_events
@@ -156,7 +156,7 @@ async def test_the_keyboard_reaches_every_link_and_opens_every_fold(
 ) -> None:
     page = await opened(browser, address)
     every = await told(page, "document.querySelectorAll('a').length")
-    reached = set()
+    reached: set[int] = set()
     for _ in range(40 + 6 * every):
         await page.keyboard.press("Tab")
         at = await told(

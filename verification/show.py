@@ -16,6 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from harness.records import (
+    Budgets,
     Change,
     Ended,
     Entry,
@@ -89,7 +90,7 @@ class _Printer:
                 self._reply(event)
             case ToolResult():
                 how = "" if event.ok else ", an error"
-                self.line(f"  <- {event.name}{how} ({event.seconds:.2f} s)", "cyan")
+                self.line(f"  <- {event.name}{how} ({second_words(event.seconds, 2)})", "cyan")
                 self._block(event.content)
             case Signal():
                 self.line(f"  ! {event.name}: {event.detail}", "yellow")
@@ -97,7 +98,7 @@ class _Printer:
                 why = f"the budget of {event.budget} ran out" if event.budget else "it answered"
                 self._heading(f"ended in turn {event.turn}: {why}")
             case Fault():
-                self._heading(f"fault: {event.cause}")
+                self._heading(f"fault: {event.cause or 'of unknown cause'}")
                 self._block(event.detail)
             case Left():
                 self._left(event)
@@ -127,19 +128,17 @@ class _Printer:
             self._console.print(Text(margin).append_text(row), soft_wrap=True)
 
     def _started(self, started: Started) -> None:
-        model, sampling, budgets = started.model, started.model.sampling, started.budgets
+        model = started.model
         self.line(
             f"{model.name}, {started.task}, repetition {started.repetition}"
             f" of {started.plan.runs_per_task}, attempt {started.attempt}",
             "bold",
         )
-        limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
         facts = {
             "run": started.run,
             "campaign": f"{started.plan.campaign}, suite {started.plan.suite}",
-            "model": f"{model.kind}, temperature {sampling.temperature:g}, top_p "
-            f"{sampling.top_p:g}, seed {started.seed}",
-            "budgets": f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}",
+            "model": f"{model.kind}, {sampling_words(started)}",
+            "budgets": budget_words(started.budgets),
             "tools": ", ".join(tool.name for tool in started.tools) or "none",
             "sandbox": str(started.sandbox.get("kind", "unknown")),
             "started": f"{started.started_at:%Y-%m-%d %H:%M:%S %Z}",
@@ -183,8 +182,9 @@ class _Printer:
         self._console.print()
         why = outcome.cause or outcome.budget
         signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
+        after = second_words(outcome.seconds, 1)
         self.line(
-            f"{outcome.outcome}{f' ({why})' if why else ''} after {outcome.seconds:.1f} s{signals}",
+            f"{outcome.outcome}{f' ({why})' if why else ''} after {after}{signals}",
             COLOURS[outcome.outcome],
         )
 
@@ -257,6 +257,24 @@ def spent(reply: Reply) -> str:
     if reply.model_seconds is not None:
         known.append(f"{reply.model_seconds:.1f} s")
     return f": {', '.join(known)}" if known else ""
+
+
+def sampling_words(started: Started) -> str:
+    sampling = started.model.sampling
+    if sampling is None:
+        return "sampling unknown"
+    return f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, seed {started.seed}"
+
+
+def budget_words(budgets: Budgets | None) -> str:
+    if budgets is None:
+        return "unknown"
+    limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
+    return f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}"
+
+
+def second_words(seconds: float | None, digits: int) -> str:
+    return "an unknown time" if seconds is None else f"{seconds:.{digits}f} s"
 
 
 def arguments(call: ToolCall) -> str:

@@ -75,7 +75,7 @@ def runs(evidence: Evidence) -> pd.DataFrame:
     columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed"]
     columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
     return evidence.runs[[*columns, *TOKENS, "usd", *TIMES]].astype(
-        dict.fromkeys((*TOKENS, "variant_seed"), "Int64")
+        dict.fromkeys((*TOKENS, "seed", "variant_seed"), "Int64")
     )
 
 

@@ -98,7 +98,8 @@ def _settings(recorded: Recorded) -> ModelSettings:
     where = f"{recorded.path}: the model {record.name!r}"
     settings: type[ModelSettings] = load_kind(record.kind, where).Settings
     keys = {**record.settings, "name": record.name, "kind": record.kind}
-    keys |= {"sampling": record.sampling.model_dump()}
+    if record.sampling is not None:
+        keys["sampling"] = record.sampling.model_dump()
     config = campaign_beside(recorded.path)
     for table in read_toml(config).get("models", []) if config else []:
         if table.get("name") == record.name and table.get("kind") == record.kind:
@@ -149,6 +150,9 @@ async def _resample(recorded: Recorded, model: _Opened) -> Replayed:
 def _turns(recorded: Recorded) -> Iterator[tuple[Request, Reply]]:
     """Each request as it was made, and the reply that was recorded."""
     started = recorded.started
+    budgets, seed = started.budgets, started.seed
+    if budgets is None or seed is None:
+        raise BadInput("budgets and seed are not recorded: another program played it")
     conversation: list[Message] = []
     for event in recorded.events:
         if isinstance(event, Reply):
@@ -157,8 +161,8 @@ def _turns(recorded: Recorded) -> Iterator[tuple[Request, Reply]]:
                 turn=event.turn,
                 conversation=tuple(conversation),
                 tools=started.tools,
-                max_tokens=started.budgets.tokens_per_turn,
-                seed=turn_seed(started.seed, event.turn),
+                max_tokens=budgets.tokens_per_turn,
+                seed=turn_seed(seed, event.turn),
                 task_folder=recorded.task.folder,
                 facts=recorded.variant.facts,
             )

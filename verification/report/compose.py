@@ -90,7 +90,7 @@ def _planned(plan: Plan) -> dict[str, str]:
         "suite": plan.suite,
         "planned runs": f"{runs}: models {len(plan.models)}, tasks {len(plan.tasks)}, "
         f"runs of each {plan.runs_per_task}",
-        "seed": str(plan.seed),
+        "seed": UNKNOWN if plan.seed is None else str(plan.seed),
     }
 
 

@@ -16,6 +16,7 @@ from harness.records import ModelRecord, Price, Sampling, Started
 from harness.store import CampaignFolder, Manifest, read_transcript
 from verification.exhibit import Column, Exhibit
 from verification.report.document import Paragraph, Section
+from verification.show import budget_words
 
 UNKNOWN = "unknown"
 
@@ -53,7 +54,7 @@ class Headers:
 
     def add(self, started: Started) -> None:
         """Take in one header."""
-        model, budgets = started.model, started.budgets
+        model = started.model
         self.kinds[model.name] = model.kind
         of_model = self.models.setdefault(model.name, {})
         for label, fact in MODEL_FACTS.items():
@@ -61,9 +62,7 @@ class Headers:
         for package, version in started.versions.items():
             _note(self.versions, package, version)
         _note(self.task_digests, started.task, started.task_digest)
-        clock = f"{budgets.model_seconds:g} s of its own" if budgets.model_seconds else "no clock"
-        words = f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn, {clock}"
-        _note(self.facts, "budgets of a run", words)
+        _note(self.facts, "budgets of a run", budget_words(started.budgets))
         _note(self.facts, "sandbox", _flat(started.sandbox))
         _note(self.facts, "variants", "published" if started.variant_seed is None else "drawn")
 
@@ -184,7 +183,9 @@ def _count(count: Any, unit: str = "") -> str | None:
     return f"{count:,} {unit}".strip() if isinstance(count, int) else None
 
 
-def _sampling(sampling: Sampling) -> str:
+def _sampling(sampling: Sampling | None) -> str | None:
+    if sampling is None:
+        return None
     return ", ".join(f"{name} {value:g}" for name, value in sampling.model_dump().items())
 
 

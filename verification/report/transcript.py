@@ -31,7 +31,15 @@ from harness.store import CampaignFolder, read_transcript
 from verification.evidence import Evidence
 from verification.report.html import environment
 from verification.report.results import ending
-from verification.show import arguments, diff_of, in_short, spent
+from verification.show import (
+    arguments,
+    budget_words,
+    diff_of,
+    in_short,
+    sampling_words,
+    second_words,
+    spent,
+)
 from verification.tables import findings
 
 MOST_LINES, MOST_CHARACTERS = 30, 3_000
@@ -124,7 +132,7 @@ class Page:
             case ToolResult():
                 label = f"{event.name} answered{'' if event.ok else ' with an error'}"
                 kind = "result" if event.ok else "error"
-                label += f" ({event.seconds:.2f} s)"
+                label += f" ({second_words(event.seconds, 2)})"
                 self._item(event.turn, kind, label, event.content)
                 self._put_below_its_call(event.call_id)
             case Signal():
@@ -211,6 +219,7 @@ def pages(folder: CampaignFolder, evidence: Evidence) -> Iterator[tuple[str, str
             .render(
                 page=page,
                 name=name,
+                facts=_facts(page),
                 campaign=folder.id,
                 latest=bool(attempt["latest"]),
                 attempts=[str(one).removesuffix(".jsonl") for one in tries[run]],
@@ -230,6 +239,21 @@ def _read(folder: CampaignFolder, name: str) -> Page:
     for event in events:
         page.add(event)
     return page
+
+
+def _facts(page: Page) -> dict[str, str]:
+    """What the header says of the run; ``unknown`` where another program did not say."""
+    started = page.started
+    took = second_words(page.outcome.seconds, 1) if page.outcome else "unknown"
+    return {
+        "suite": started.plan.suite,
+        "model": f"{started.model.name} ({started.model.kind}), {sampling_words(started)}",
+        "budgets": budget_words(started.budgets),
+        "tools": ", ".join(tool.name for tool in started.tools) or "none",
+        "began": f"{started.started_at:%Y-%m-%d %H:%M:%S %Z}",
+        "took": took,
+        "task's SHA-256": started.task_digest,
+    }
 
 
 def _findings(rows: pd.DataFrame | None, *, latest: bool) -> list[tuple[str, int, str]]:
