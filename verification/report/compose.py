@@ -16,6 +16,7 @@ from verification.compare import Comparison, compare
 from verification.detectors import detectors
 from verification.evidence import Evidence, read
 from verification.exhibit import Exhibit
+from verification.leaderboard import leaderboards
 from verification.plots import pictures
 from verification.report import conducted, notes, results, stories, unknown
 from verification.report.conducted import UNKNOWN, Headers
@@ -47,6 +48,7 @@ def compose(
         results.looked_for(evidence, sorted({*get_args(SignalName), *detectors()})),
         *_head_to_head(folder, evidence, headers, sibling),
         Section("What was predicted", "Observed", predicted.exhibits(folder)),
+        *_leaderboard(folder, others),
         results.cost(evidence),
         conducted.section(headers, manifest, _planned(plan)),
         results.every_run(evidence, plan),
@@ -81,6 +83,12 @@ def _head_to_head(
     exhibits: list[Exhibit] = [exhibit for match in matches for exhibit in match.exhibits()]
     if exhibits:
         yield Section("Head to head", "Observed", exhibits)
+
+
+def _leaderboard(folder: CampaignFolder, others: Sequence[CampaignFolder]) -> Iterator[Section]:
+    """Where the models stand among those of other campaigns, where there are any."""
+    if others:
+        yield Section("Where it stands", "Observed", leaderboards([folder, *others]))
 
 
 def _planned(plan: Plan) -> dict[str, str]:
