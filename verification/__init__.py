@@ -6,6 +6,8 @@ store's transcripts -> evidence.py    one table of attempts, one of findings, in
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal
                     -> findings.py    how many runs show each pattern
-                    -> histogram.py   the failure modes, in the terminal and as pictures
+                    -> plots/         one file a picture: terminal, PNG, SVG
+                    -> leaderboard.py campaigns side by side, ranked
+                    -> predictions.py what was foretold, scored
 show.py prints a single transcript.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.store import CampaignFolder, write_whole
 from harness.terminal import one_line
+from verification import predictions
 from verification.evidence import read
 from verification.tables import Table, tables
 
@@ -20,9 +21,16 @@ Row = list[str]
 Key = tuple[str, ...]
 
 
+def derive(folder: CampaignFolder) -> list[Table]:
+    """Every CSV that a campaign's folder gives rise to; raises BadInput for transcripts or
+    predictions that cannot be read."""
+    evidence = read(folder)
+    return [*tables(evidence), *predictions.tables(folder, evidence)]
+
+
 def write(folder: CampaignFolder) -> None:
     """Derive every CSV and write it whole; raises BadInput for transcripts that cannot be read."""
-    for table in tables(read(folder)):
+    for table in derive(folder):
         write_whole(folder.verification / table.name, table.csv)
 
 
@@ -33,7 +41,7 @@ def verify(folder: CampaignFolder) -> list[str]:
     all is as it should be. Only the first twenty are spelled out. Raises BadInput for
     transcripts that cannot be read.
     """
-    derived = tables(read(folder))
+    derived = derive(folder)
     differences = [line for table in derived for line in _compare(table, folder.verification)]
     strays = {path.name for path in folder.verification.glob("*.csv")}
     strays -= {table.name for table in derived}
