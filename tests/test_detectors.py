@@ -44,7 +44,7 @@ from verification.summary import print_summary
 
 LABELLED = Path(__file__).parent / "labelled"
 DOCS = Path(__file__).parent.parent / "docs" / "detectors.md"
-LEAST_PRECISION, LEAST_RECALL = 0.8, 0.75
+LEAST_PRECISION, LEAST_RECALL = 0.75, 0.75
 """What no detector may fall below, over all sets."""
 
 Place = tuple[str, str, str, int]

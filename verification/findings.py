@@ -14,7 +14,7 @@ NOTE = (
 def exhibit(evidence: Evidence) -> Exhibit:
     """A row per pattern and model: runs that show it, of the model's runs, and the first of them.
     Patterns that no run shows have no row."""
-    played = evidence.runs.groupby("model").size()
+    played = evidence.runs["model"].value_counts()
     rows = []
     for (name, model), found in evidence.findings.groupby(["name", "model"]):
         first = found.iloc[0]
@@ -23,7 +23,7 @@ def exhibit(evidence: Evidence) -> Exhibit:
             (
                 str(name),
                 str(model),
-                f"{found['run'].nunique()} of {played[model]}",
+                f"{found['run'].nunique()} of {played[str(model)]}",
                 Link(f"{first['run'][:8]}, turn {first['turn']}", place),
             )
         )
