@@ -167,8 +167,8 @@ def test_what_was_looked_for_and_not_seen_is_unobserved(page: str) -> None:
 
 def test_what_is_not_known_is_derived_from_what_is_missing(page: str) -> None:
     text = section(page, "What is not known")
-    assert "2 of 6 planned runs have not been played." in text
-    assert "1 runs were spoiled by infrastructure" in text
+    assert "Not played: 2 of 6 planned runs." in text
+    assert "Spoiled by infrastructure, so that their end is open: 1 run." in text
     assert "m has no run of its own of task_02." in text
     assert "The manifest is missing" in text
     assert "No predictions were filed" in text
@@ -184,11 +184,34 @@ def test_a_certified_suite_and_a_complete_campaign_leave_less_unknown(
     page = index(CampaignFolder.find(folder))
     text = section(page, "What is not known")
     assert "oracle: a script and no model" in text
-    for gone in ("manifest", "planned", "spoiled", "cost", "certified"):
+    for gone in ("manifest", "planned", "Spoiled", "cost", "certified"):
         assert gone not in text
     run = section(page, "What was run")
     assert "certificate of the suiteholds" in run
     assert "gpunot observed" in run
+
+
+def test_a_sibling_is_held_against_the_campaign_and_others_stand_beside_it(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(models=["m"], tasks=TASKS, runs_per_task=2)
+    folders = []
+    for name, outcomes in (("ours", ("pass", "pass")), ("theirs", ("pass", "wrong_answer"))):
+        for task in TASKS:
+            for repetition, outcome in enumerate(outcomes, start=1):
+                play(tmp_path / name, plan, outcome, task=task, repetition=repetition)
+        (tmp_path / name / "campaign.toml").write_text("", encoding="utf-8")
+        folders.append(CampaignFolder(tmp_path / name))
+    ours, theirs = folders
+    page = str(render(ours, sibling=theirs, others=[theirs])["report/index.html"])
+    assert "(all 2 that both played)4/42/4A" in section(page, "Head to head").replace("A ", "A")
+    link = re.search(r'href="(\.\./\.\./theirs/data/transcripts/[\w-]+\.jsonl)', page)
+    assert link
+    assert (tmp_path / "ours" / "report" / link[1]).resolve().is_file()
+    board = section(page, "Where it stands")
+    assert "4/4" in board
+    assert "2/4" in board
+    assert "Head to head" not in str(render(ours)["report/index.html"])
 
 
 def test_the_same_transcripts_give_the_same_bytes(tmp_path: Path) -> None:

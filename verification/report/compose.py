@@ -12,16 +12,18 @@ from harness.records import Plan, SignalName
 from harness.store import CampaignFolder, Manifest, read_manifest
 from verification import claims
 from verification import predictions as predicted
-from verification.compare import Comparison, compare
+from verification.compare import compare
 from verification.detectors import detectors
 from verification.evidence import Evidence, read
-from verification.exhibit import Exhibit
 from verification.leaderboard import leaderboards
 from verification.plots import pictures
 from verification.report import conducted, notes, results, stories, unknown
 from verification.report.conducted import UNKNOWN, Headers
-from verification.report.document import Document, Section
+from verification.report.document import Block, Document, Paragraph, Section
 from verification.tables import tables
+
+MOST_MATCHES = 6
+"""Pairs of models that are held against each other in one report."""
 
 
 def compose(
@@ -70,25 +72,30 @@ def _head_to_head(
 ) -> Iterator[Section]:
     """The models of this campaign against each other, and against those of its sibling. A model
     that both campaigns played is held against itself only."""
-    models = [name for name, kind in headers.kinds.items() if kind != "scripted"]
-    matches: list[Comparison] = [
-        compare(folder, folder, model_a=a, model_b=b) for a, b in combinations(sorted(models), 2)
-    ]
+    models = sorted(name for name, kind in headers.kinds.items() if kind != "scripted")
+    pairs = [(folder, a, b) for a, b in combinations(models, 2)]
     if sibling is not None:
         runs = read(sibling).runs
         theirs = sorted(runs[runs["kind"] != "scripted"]["model"].unique())
-        pairs = [(a, b) for a in sorted(models) for b in theirs]
-        same = [(a, b) for a, b in pairs if a == b]
-        matches += [compare(folder, sibling, model_a=a, model_b=b) for a, b in same or pairs]
-    exhibits: list[Exhibit] = [exhibit for match in matches for exhibit in match.exhibits()]
-    if exhibits:
-        yield Section("Head to head", "Observed", exhibits)
+        every = [(sibling, a, b) for a in models for b in theirs]
+        pairs += [(other, a, b) for other, a, b in every if a == b] or every
+    blocks: list[Block] = [
+        exhibit
+        for other, a, b in pairs[:MOST_MATCHES]
+        for exhibit in compare(folder, other, model_a=a, model_b=b).exhibits()
+    ]
+    left = len(pairs) - MOST_MATCHES
+    if left > 0:
+        blocks.append(Paragraph(f"'fairtrial compare' holds {left} more pairs against each other."))
+    if blocks:
+        yield Section("Head to head", "Observed", blocks)
 
 
 def _leaderboard(folder: CampaignFolder, others: Sequence[CampaignFolder]) -> Iterator[Section]:
     """Where the models stand among those of other campaigns, where there are any."""
     if others:
-        yield Section("Where it stands", "Observed", leaderboards([folder, *others]))
+        boards = [board for board in leaderboards([folder, *others]) if board.rows]
+        yield Section("Where it stands", "Observed", boards)
 
 
 def _planned(plan: Plan) -> dict[str, str]:

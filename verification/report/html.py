@@ -37,6 +37,9 @@ CITATION = re.compile(
     r"data/transcripts/(?P<name>[\w-]+(?:\.attempt-\d+)?)\.jsonl(?P<turn>#turn=\d+)?", re.ASCII
 )
 WEB = re.compile(r"(?:https?://|mailto:)", re.ASCII | re.IGNORECASE)
+LONG_CELL = 40
+"""Characters from which on a cell is a sentence."""
+
 FOOTNOTE = re.compile(r"\[\^source-(\d+)\](:?)")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:|//|[\\/]", re.ASCII | re.IGNORECASE)
 
@@ -101,6 +104,7 @@ def index(document: Document, pages: frozenset[str]) -> str:
             author=author(places),
             data_url=_data_url,
             words=_words,
+            roomy=_roomy,
         )
     )
 
@@ -155,6 +159,16 @@ def _breakable(text: str) -> Markup:
 
 def _data_url(picture: Picture) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(picture.svg.encode()).decode()}"
+
+
+def _roomy(table: Exhibit) -> set[int]:
+    """The columns, counted from 0, whose cells hold sentences and need room on a phone."""
+    return {
+        place
+        for row in table.rows
+        for place, cell in enumerate(row)
+        if len(_words(cell)) > LONG_CELL
+    }
 
 
 def _words(cell: Cell) -> str:

@@ -243,9 +243,9 @@ def infrastructure(evidence: Evidence) -> Section:
         words = f"No attempt of {len(evidence.runs)} runs was spoiled by infrastructure."
         return Section("What the world spoiled", "Observed", [Paragraph(words)])
     words = (
-        f"{_plural(runs, 'run')} ended in an infrastructure error and "
+        f"{counted(runs, 'run')} ended in an infrastructure error and "
         f"{'is' if runs == 1 else 'are'} no model's result. "
-        f"{_plural(mended, 'earlier attempt')} failed so and {'was' if mended == 1 else 'were'} "
+        f"{counted(mended, 'earlier attempt')} failed so and {'was' if mended == 1 else 'were'} "
         "made again."
     )
     rows = [
@@ -353,7 +353,8 @@ def _amount(name: str, value: float) -> str:
     return f"{value:,.4f}" if name == "usd" else f"{value:,.0f}"
 
 
-def _plural(count: int, word: str) -> str:
+def counted(count: int, word: str) -> str:
+    """A number with its noun."""
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 

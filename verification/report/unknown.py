@@ -10,6 +10,7 @@ from harness.store import Manifest
 from verification.evidence import Evidence
 from verification.report.conducted import Headers
 from verification.report.document import Bullets, Section
+from verification.report.results import counted
 from verification.tables import ALL_TASKS, costs, pass_rates
 
 
@@ -38,9 +39,9 @@ def _missing_runs(evidence: Evidence) -> Iterator[str]:
     by_task = rates[rates["task"] != ALL_TASKS]
     owed, spoiled = int(by_task["owed"].sum()), int(by_task["infrastructure_error"].sum())
     if owed:
-        yield f"{owed} of {by_task['planned'].sum()} planned runs have not been played."
+        yield f"Not played: {owed} of {by_task['planned'].sum()} planned runs."
     if spoiled:
-        yield f"{spoiled} runs were spoiled by infrastructure: how they would have ended is open."
+        yield f"Spoiled by infrastructure, so that their end is open: {counted(spoiled, 'run')}."
     silent = by_task[by_task["owed"] + by_task["infrastructure_error"] == by_task["planned"]]
     for model, rows in silent.groupby("model"):
         yield f"{model} has no run of its own of {', '.join(rows['task'])}."
