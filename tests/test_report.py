@@ -22,6 +22,7 @@ from harness.records import (
     Graded,
     Left,
     Outcome,
+    OutcomeName,
     Reply,
     Signal,
     ToolCall,
@@ -196,7 +197,9 @@ def test_a_sibling_is_held_against_the_campaign_and_others_stand_beside_it(
 ) -> None:
     plan = plan_of(models=["m"], tasks=TASKS, runs_per_task=2)
     folders = []
-    for name, outcomes in (("ours", ("pass", "pass")), ("theirs", ("pass", "wrong_answer"))):
+    results: dict[str, tuple[OutcomeName, ...]]
+    results = {"ours": ("pass", "pass"), "theirs": ("pass", "wrong_answer")}
+    for name, outcomes in results.items():
         for task in TASKS:
             for repetition, outcome in enumerate(outcomes, start=1):
                 play(tmp_path / name, plan, outcome, task=task, repetition=repetition)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.errors import BadInput
 from harness.store import CampaignFolder, write_whole
 from verification.evidence import Evidence, read
 from verification.report.compose import compose
@@ -53,7 +54,10 @@ def write(
     evidence = read(folder)
     files = _render(folder, evidence, sibling, others)
     runs = folder.path / "report" / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{runs}: cannot be made: {error.strerror}; move what is there") from None
     written = set()
     for name, page in pages(folder, evidence):
         write_whole(runs / name, page)
