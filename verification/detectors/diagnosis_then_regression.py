@@ -20,6 +20,7 @@ MOST_TEXT = 50_000
 """Characters of a reply that are looked at."""
 
 _THING = r"(?:bug|problem|causes?|issue|fault|culprit|defect|mistake)"
+_HINT = re.compile(rf"{_THING}|because", re.IGNORECASE)
 _DIAGNOSIS = re.compile(
     rf"\b(?:{_THING}\b[^.!?\n]{{0,60}}?\b(?:is|was|are|lies|comes|must be|seems|turns out)\b"
     rf"|(?:is|was)\s+(?:the|a|what)\s+(?:\w+\s+)?{_THING}\b|caused by\b|fails? because\b)",
@@ -61,8 +62,11 @@ class _Diagnosis:
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Sentences that take back a diagnosis of an earlier turn, the first of each turn."""
+    speaking = [reply for reply in run.replies if reply.text]
+    if len(speaking) < 2 or not any(_HINT.search(reply.text, 0, MOST_TEXT) for reply in speaking):
+        return
     stated: _Diagnosis | None = None
-    for reply in run.replies:
+    for reply in speaking:
         latest = stated
         for match in _SENTENCE.finditer(reply.text[:MOST_TEXT]):
             sentence = match.group().strip()
