@@ -65,8 +65,8 @@ def campaign(
         outcome: OutcomeName = "pass" if number < passes else "wrong_answer"
         if number >= runs - spoiled:
             outcome = "infrastructure_error"
-        where = {"task": tasks[number // 3], "repetition": number % 3 + 1, "model": model}
-        opening = started(plan, **where, **header)
+        task, repetition = tasks[number // 3], number % 3 + 1
+        opening = started(plan, task=task, repetition=repetition, model=model, **header)
         opening = opening.model_copy(update={"model": record, "budgets": budgets or Budgets()})
         said = turn(1, text="done", usage=Usage(input=40_000, cached=0, output=30))
         write(path, opening, [*([] if number >= runs - spoiled else said), *ending(outcome)])

@@ -163,6 +163,16 @@ def test_predictions_are_scored_run_by_run_without_what_the_world_spoiled(tmp_pa
     assert together["expected_passes"] == pytest.approx(2 * 0.9 + 3 * 0.25)
 
 
+def test_failures_count_as_foretold_only_where_a_mode_was_foretold(tmp_path: Path) -> None:
+    evidence = read_evidence(play_six(tmp_path))
+    predictions = read(tmp_path / "predictions.toml", SCOPE)
+    silent = predictions.models["m"]["task_02"].model_copy(update={"failure_mode": None})
+    models = {"m": {"task_02": silent}}
+    row, _ = scores(predictions.model_copy(update={"models": models}), evidence).to_dict("records")
+    assert (row["runs"], row["pass"]) == (3, 1)
+    assert (row["failures_foretold"], row["failures_as_foretold"]) == (0, 0)
+
+
 def test_the_interval_of_the_skill_is_that_of_a_mean_where_tasks_weigh_the_same() -> None:
     skills = np.array([0.2, 0.5, -0.4, 0.9, 0.1])
     interval = skill_interval(list((1 - skills) / 4), [3] * 5)

@@ -56,7 +56,7 @@ class Rules:
     """What a task was played under."""
 
     task_digest: str
-    budgets: Budgets
+    budgets: Budgets | None
     variants: bool
 
 

@@ -29,8 +29,7 @@ COIN = 0.5
 """What the naive baseline says of every run."""
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Edges of the calibration table's bins of probability; each bin has its lower edge, and the
-last one both."""
+"""Edges of the calibration table's bins of probability; each bin has its lower edge."""
 
 COLUMNS = [
     "model",
@@ -142,7 +141,7 @@ def calibration(scored: pd.DataFrame) -> pd.DataFrame:
     # Rounded, so that 0.8 * 0.5 + 0.1 is in the bin that begins with 0.5.
     place = (known["probability"].astype(float).round(9) * (len(BINS) - 1)).astype(int)
     rows = []
-    for bin_, inside in known.groupby(place.clip(upper=len(BINS) - 2)):
+    for bin_, inside in known.groupby(place):
         runs, passes = int(inside["runs"].sum()), int(inside["pass"].sum())
         interval = wilson(passes, runs)
         assert interval is not None  # there are runs
