@@ -29,6 +29,13 @@ def report(
             help="A campaign to stand beside this one on the leaderboard; may be repeated.",
         ),
     ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help="Compare although the sibling's conditions differ; the report then says so.",
+        ),
+    ] = False,
 ) -> None:
     """Write the campaign's report: report.md for a blog, and report/index.html as one page.
 
@@ -49,7 +56,12 @@ def report(
             f"transcripts; 'fairtrial verify --write {campaign}' derives them anew"
         )
     others = [CampaignFolder.find(path) for path in beside or ()]
-    pages = write(folder, sibling=CampaignFolder.find(sibling) if sibling else None, others=others)
+    pages = write(
+        folder,
+        sibling=CampaignFolder.find(sibling) if sibling else None,
+        others=others,
+        anyway=anyway,
+    )
     typer.echo(short(folder.path / "report.md"))
     typer.echo(f"{short(folder.path / 'report' / 'index.html')}, {pages} pages of transcripts")
 

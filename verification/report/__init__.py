@@ -32,13 +32,15 @@ def render(
     *,
     sibling: CampaignFolder | None = None,
     others: Sequence[CampaignFolder] = (),
+    anyway: bool = False,
 ) -> dict[str, str | bytes]:
     """The report, by paths relative to the campaign's folder; without the pages of transcripts.
 
-    The same transcripts and notes give the same bytes. Raises BadInput where no run has begun,
-    and for transcripts or notes that cannot be read.
+    The same transcripts and notes give the same bytes. Raises BadInput where no run has begun, for
+    transcripts or notes that cannot be read, and for a ``sibling`` that was played under other
+    conditions, unless ``anyway``: then the comparison says so.
     """
-    return _render(folder, read(folder), sibling, others)
+    return _render(folder, read(folder), sibling, others, anyway)
 
 
 def write(
@@ -46,13 +48,14 @@ def write(
     *,
     sibling: CampaignFolder | None = None,
     others: Sequence[CampaignFolder] = (),
+    anyway: bool = False,
 ) -> int:
     """Write the report and a page per transcript, each file whole; returns how many pages.
 
     Pages of transcripts that are no longer there are removed. Raises as ``render`` does.
     """
     evidence = read(folder)
-    files = _render(folder, evidence, sibling, others)
+    files = _render(folder, evidence, sibling, others, anyway)
     runs = folder.path / "report" / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -74,8 +77,9 @@ def _render(
     evidence: Evidence,
     sibling: CampaignFolder | None,
     others: Sequence[CampaignFolder],
+    anyway: bool,
 ) -> dict[str, str | bytes]:
-    document = compose(folder, evidence, sibling=sibling, others=others)
+    document = compose(folder, evidence, sibling=sibling, others=others, anyway=anyway)
     names = (name.removesuffix(".jsonl") for name in evidence.attempts["transcript"])
     files: dict[str, str | bytes] = {
         f"report/{picture.stem}.png": picture.png for picture in document.pictures()

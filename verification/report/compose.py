@@ -32,8 +32,10 @@ def compose(
     *,
     sibling: CampaignFolder | None = None,
     others: Sequence[CampaignFolder] = (),
+    anyway: bool = False,
 ) -> Document:
-    """The report on a campaign. Raises BadInput where no run has begun."""
+    """The report on a campaign. Raises BadInput where no run has begun, and for a sibling that was
+    played under other conditions, unless ``anyway``."""
     plan = evidence.plan
     if plan is None:
         raise BadInput(f"{folder.path}: no run has begun; play it with fairtrial run, then report")
@@ -48,7 +50,7 @@ def compose(
         results.infrastructure(evidence),
         results.noticed(evidence),
         results.looked_for(evidence, sorted({*get_args(SignalName), *detectors()})),
-        *_head_to_head(folder, evidence, headers, sibling),
+        *_head_to_head(folder, headers, sibling, anyway=anyway),
         Section("What was predicted", "Observed", predicted.exhibits(folder)),
         *_leaderboard(folder, others),
         results.cost(evidence),
@@ -68,7 +70,7 @@ def compose(
 
 
 def _head_to_head(
-    folder: CampaignFolder, evidence: Evidence, headers: Headers, sibling: CampaignFolder | None
+    folder: CampaignFolder, headers: Headers, sibling: CampaignFolder | None, *, anyway: bool
 ) -> Iterator[Section]:
     """The models of this campaign against each other, and against those of its sibling. A model
     that both campaigns played is held against itself only."""
@@ -82,11 +84,13 @@ def _head_to_head(
     blocks: list[Block] = [
         exhibit
         for other, a, b in pairs[:MOST_MATCHES]
-        for exhibit in compare(folder, other, model_a=a, model_b=b).exhibits()
+        for exhibit in compare(folder, other, model_a=a, model_b=b, anyway=anyway).exhibits()
     ]
     left = len(pairs) - MOST_MATCHES
     if left > 0:
         blocks.append(Paragraph(f"'fairtrial compare' holds {left} more pairs against each other."))
+    if sibling is not None and all(other is not sibling for other, _, _ in pairs):
+        blocks.append(Paragraph(f"{sibling.id} has nothing but scripts to be held against."))
     if blocks:
         yield Section("Head to head", "Observed", blocks)
 
