@@ -153,7 +153,7 @@ def test_tokens_that_are_unknown_are_left_out_and_never_0(tmp_path: Path) -> Non
     write(tmp_path / "trial", started(plan, price=PRICE), silent)
     folder = CampaignFolder(tmp_path / "trial")
     (log,) = logs(exported(folder, "inspect")).values()
-    (sample,) = log.samples or ()
+    (sample,) = samples(log).values()
     assert (log.stats.model_usage, sample.model_usage) == ({}, {})
     (trajectory,) = trajectories(exported(folder, "atif"))
     assert trajectory["final_metrics"] == {"total_steps": 3}
@@ -194,7 +194,7 @@ def test_calls_that_spell_no_arguments_are_kept_as_they_were_sent(tmp_path: Path
         (text, str(number)) for number, text in enumerate(HOSTILE)
     ]
     (log,) = logs(exported(folder, "inspect")).values()
-    (sample,) = log.samples or ()
+    (sample,) = samples(log).values()
     said = sample.messages[1]
     assert isinstance(said, ChatMessageAssistant)
     assert [bool(call.parse_error) for call in said.tool_calls or ()] == [
