@@ -229,6 +229,7 @@ def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Tabl
         ("On the A10G in 2026-06-11T10:10:02Z", ["A10G", "2026-06-11T10:10:02Z"]),
         ("tasks 09 and 10", ["09", "10"]),
         ("the XL12B", ["XL12B"]),
+        ("2{{ pass_rate_by_task[task_01].pass }}3", ["2", "3"]),
     ],
 )
 def test_a_bare_number_is_found_however_it_is_spelled(
@@ -259,6 +260,7 @@ def test_what_is_no_claim_is_left_alone(gemma: list[Table], text: str) -> None:
 def test_a_date_is_part_of_no_name_on_its_own(gemma: list[Table]) -> None:
     assert numbers("It ran on 2026-06-10.", gemma) == ["2026-06-10"]
     assert numbers("Gemma 4 30 of them, gemma 12", gemma) == ["30", "12"]
+    assert numbers("It passed 7 of them.", gemma, {"7", "3-7"}) == ["7"]
 
 
 def test_a_bare_number_names_its_line_and_the_citation_to_write(gemma: list[Table]) -> None:
