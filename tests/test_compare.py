@@ -212,7 +212,7 @@ def test_the_whole_comparison_fits_a_terminal(tmp_path: Path, width: int) -> Non
     assert max(map(len, text.splitlines())) <= width
     assert "A is ahead by 8.3 points on the tasks that both played" in words
     assert "This could be noise (p = 0.63)." in words
-    assert "To settle 92% and 83%, were these the true rates, takes about" in words
+    assert "To settle 91.7% and 83.3%, were these the true rates, takes about" in words
 
 
 def test_a_models_name_steers_no_terminal(tmp_path: Path) -> None:
