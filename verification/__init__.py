@@ -9,5 +9,7 @@ store's transcripts -> evidence.py    one table of attempts, one of findings, in
                     -> plots/         one file a picture: terminal, PNG, SVG
                     -> leaderboard.py campaigns side by side, ranked
                     -> predictions.py what was foretold, scored
+                    -> compare.py     two models head to head: difference.py, conditions.py
+                    -> plan.py        how many runs would settle it, by power.py
 show.py prints a single transcript.
 """

@@ -29,7 +29,6 @@ from verification.difference import (
 from verification.evidence import Evidence, read
 from verification.exhibit import Cell, Column, Exhibit, Link
 from verification.statistics import Interval
-from verification.summary import percent
 
 ALPHA = 0.05
 """Below this a p is called more than noise."""
@@ -239,7 +238,7 @@ def settling(duels: Sequence[Duel], p: float) -> str:
         return showing
     needed = power.runs_needed(question)
     enough = f"about {_runs(needed)}" if needed else f"more than {_runs(most)}"
-    rates = f"{percent(rate)} and {percent(other)}"
+    rates = f"{rate:.1%} and {other:.1%}"
     return f"{showing} To settle {rates}, were these the true rates, takes {enough} a task of each."
 
 
