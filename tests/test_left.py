@@ -311,6 +311,12 @@ def test_a_transcript_from_anywhere_writes_nothing_outside_the_workspace(
     assert list(workspace.parent.iterdir()) == [workspace]
 
 
+def test_a_path_that_is_no_base64_is_refused(workspace: Path) -> None:
+    change = Change(path="a", path_base64="../a", before=None, after=TEXT)
+    with pytest.raises(BadInput, match="cannot be put back"):
+        put_back(Left(changes=(change,)), workspace)
+
+
 def test_a_file_too_large_for_any_checker_is_only_named(workspace: Path) -> None:
     with (workspace / "sparse").open("wb") as file:
         file.truncate(READ_LIMIT + 1)
