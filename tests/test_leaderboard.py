@@ -238,7 +238,11 @@ def test_other_tasks_or_budgets_are_ranked_apart_and_in_one_table_refused(tmp_pa
     other = campaign(tmp_path / "d", 2, tasks=["task_02"], model="d")
     boards = leaderboards([*same, short, other])
     assert [list(cells(board, "model")) for board in boards] == [["a", "b"], ["c"], ["d"]]
-    assert all("Not in one ranking" in " ".join(board.notes) for board in boards)
+    assert [board.notes[0] for board in boards] == [
+        "Not in one ranking with the other tables: they have other budgets; other tasks.",
+        "Not in one ranking with the other tables: they have other budgets; other tasks.",
+        "Not in one ranking with the other tables: they have other tasks.",
+    ]
     with pytest.raises(BadInput, match="3 different suites, task files or budgets"):
         leaderboard([*same, short, other])
 
