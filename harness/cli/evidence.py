@@ -80,9 +80,7 @@ def histogram(
 def leaderboard(
     campaigns: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CAMPAIGN...", help="Campaigns' folders; campaigns/* for all of them."
-        ),
+        typer.Argument(metavar="CAMPAIGN", help="Campaigns' folders; campaigns/* for all of them."),
     ],
     floor: Annotated[
         float,
