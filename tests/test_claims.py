@@ -18,9 +18,8 @@ from verification.claims import differences, prose, unproved
 from verification.tables import Table
 
 GEMMA = "gemma-4-12b-it-q4_k_m"
-ENDINGS: dict[
-    str, tuple[int, OutcomeName]
-] = {  # runs of 3 that passed, and how each other one ended
+# Runs of 3 that passed, and how each other one ended.
+ENDINGS: dict[str, tuple[int, OutcomeName]] = {
     **{f"task_{number:02}": (3, "wrong_answer") for number in (1, 2, 4, 6, 7, 8)},
     **{f"task_{number:02}": (2, "wrong_answer") for number in (3, 5)},
     **{f"task_{number:02}": (0, "infrastructure_error") for number in (9, 10)},
@@ -358,23 +357,29 @@ def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaig
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2
     assert done.stderr.startswith("fairtrial: notes.md:1: ")
+    notes.write_text("Words.", encoding="utf-8")
+    assert fairtrial("report", folder).returncode == 0
+    report = folder / "report.md"
+    report.write_text(report.read_text(encoding="utf-8").replace("12/12", "13/12"), "utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 1
+    assert '"13/12' in done.stdout
     csv = folder / "verification" / "pass_rate_by_task.csv"
     csv.write_text(csv.read_text(encoding="utf-8").replace(",12,", ",13,"), encoding="utf-8")
-    notes.write_text("Words.", encoding="utf-8")
     done = fairtrial("check-claims", folder)
     assert done.returncode == 1
     assert "pass_rate_by_task.csv: row" in done.stdout
 
 
-def test_claims_need_notes_and_a_campaign_that_has_run(make_campaign: MakeCampaign) -> None:
+def test_claims_need_a_campaign_that_has_run_and_notes_that_can_be_read(
+    make_campaign: MakeCampaign,
+) -> None:
     folder: Path = make_campaign(ORACLE)
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2
     assert "nothing has run yet" in done.stderr
     assert fairtrial("run", folder).returncode == 0
-    done = fairtrial("check-claims", folder)
-    assert done.returncode == 2
-    assert "notes.md: no such file" in done.stderr
+    assert fairtrial("check-claims", folder).returncode == 0  # without notes nothing is claimed
     (folder / "notes.md").write_bytes(b"\xff\xfe")
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2
