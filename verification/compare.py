@@ -316,11 +316,12 @@ def _row(match: Match) -> list[Cell]:
 
 
 def _count(played: Played) -> str:
-    """``2/3``; what does not count is named behind it."""
+    """``2/3``; what does not count is named behind it, or in its place where no run counts."""
     aside = {"infra": played.spoiled, "owed": played.owed}
     named = ", ".join(f"{count} {what}" for what, count in aside.items() if count)
-    score = f"{played.passes}/{played.runs}" if played.runs else DASH
-    return f"{score} ({named})" if named else score
+    if not played.runs:
+        return named
+    return f"{played.passes}/{played.runs}" + (f" ({named})" if named else "")
 
 
 def _figures(gap: float | None, interval: Interval | None) -> list[str]:
