@@ -81,7 +81,7 @@ def gap(duels: Sequence[Duel]) -> float:
     runs_a * runs_b / (runs_a + runs_b). Where each task has the same runs, this is the difference
     of the effective rates. From -1 to 1."""
     rate_a, rate_b = weighted_rates(duels)
-    return rate_a - rate_b
+    return round(rate_a - rate_b, 12)  # so that where there is none it is 0
 
 
 def weighted_rates(duels: Sequence[Duel]) -> tuple[float, float]:
