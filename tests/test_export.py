@@ -111,6 +111,7 @@ def test_inspect_sees_an_error_and_no_score_where_the_world_failed(
     assert torn.error is not None
     assert spoiled.error.message == "unreachable: the world failed"
     assert torn.error.message.startswith("interrupted")
+    assert spoiled.error.traceback_ansi == spoiled.error.message  # what the viewer shows
     assert [retry.message for retry in spoiled.error_retries or ()] == ["timeout: the world failed"]
 
 
