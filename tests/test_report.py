@@ -34,6 +34,7 @@ from tests.transcripts import NOON, ending, plan_of, play, started, turn, write
 from verification.evidence import read
 from verification.report import notes, render
 from verification.report import write as write_report
+from verification.report.document import Prose, Section
 from verification.report.transcript import LONGEST, MOST_OF_A_PAGE, pages
 from verification.summary import DASH
 from verification.verify import write as write_evidence
@@ -342,6 +343,25 @@ def test_the_authors_words_stand_where_their_headings_say(tmp_path: Path) -> Non
     assert "[Speculation] A guess. ## no heading" in section(page, "Mine")
     assert section(page, "What it cost").endswith("The author [Observed]Nothing to speak of.")
     assert page.index(">Mine <") < page.index(">What is not known <")
+
+
+def test_no_words_of_the_author_are_lost_where_two_headings_are_alike() -> None:
+    parsed = notes.parse("## Main\n\none\n\n## MAIN!\n\ntwo\n\n## The  end\n\nthree\n")
+    last = Section("The end", "Observed", [])
+    (main, end) = notes.woven([last], parsed)
+    assert [block.markdown for block in main.blocks if isinstance(block, Prose)] == ["one", "two"]
+    assert end.blocks == [Prose("three", "Speculation")]
+
+
+def test_names_with_markup_in_them_stay_names(tmp_path: Path) -> None:
+    name = "<i>m</i>{{ 7 * 7 }}</title>"
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    plan = plan_of(models=[name], tasks=[name])
+    play(tmp_path, plan, "wrong_answer", model=name, task=name)
+    page = index(CampaignFolder(tmp_path))
+    assert f"<h1>{html.escape(name)} on suite-v1</h1>" in page
+    assert "<i>" not in page
+    assert "<i>m</i>{{ 7 * 7 }}</title>, task by task" in words(page)
 
 
 def test_html_and_foreign_links_in_the_authors_words_stay_text(tmp_path: Path) -> None:

@@ -58,15 +58,20 @@ def parse(text: str) -> Notes:
 def woven(sections: list[Section], notes: Notes) -> list[Section]:
     """The derived sections with the author's words on each at its end, then the author's own.
 
-    The last derived section, on what is not known, stays the last.
+    Sections whose titles are alike but for case and punctuation are one, so that each has an
+    anchor of its own. The last derived section, on what is not known, stays the last.
     """
-    by_title = {section.title.casefold(): section for section in notes.sections}
+    own: dict[str, Section] = {}
+    for section in notes.sections:
+        before = own.get(section.anchor)
+        blocks = [*(before.blocks if before else ()), *section.blocks]
+        own[section.anchor] = replace(before or section, blocks=blocks)
     derived = []
     for section in sections:
-        words = by_title.pop(section.title.casefold(), None)
-        blocks = [*section.blocks, *words.blocks] if words else section.blocks
+        words = own.pop(section.anchor, None)
+        blocks = [*section.blocks, *(words.blocks if words else ())]
         derived.append(replace(section, blocks=blocks))
-    return [*derived[:-1], *by_title.values(), *derived[-1:]]
+    return [*derived[:-1], *own.values(), *derived[-1:]]
 
 
 def _fence(line: str, fence: str) -> str:
