@@ -16,7 +16,7 @@ from harness.store import CampaignFolder
 from tests.conftest import fairtrial
 from tests.published import gemma_12b, gemma_31b
 from tests.transcripts import ending, plan_of, play, started, turn, write
-from verification.compare import DASH, Comparison, compare
+from verification.compare import DASH, Comparison, _p, compare
 from verification.exhibit import Link
 
 LETTERS: dict[str, OutcomeName] = {
@@ -78,7 +78,7 @@ def test_infrastructures_and_owed_runs_count_nowhere_and_are_named(tmp_path: Pat
         {"task_01": "www", "task_02": "www", "task_03": "ppp"},
     )
     assert cells(comparison, "task_01")[:2] == ["2/2 (1 infra)", "0/3"]
-    assert cells(comparison, "task_02")[:3] == [f"{DASH} (3 infra)", "0/3", DASH]
+    assert cells(comparison, "task_02")[:3] == ["3 infra", "0/3", DASH]
     assert cells(comparison, "task_03")[:2] == ["1/2 (1 owed)", "3/3"]
     assert cells(comparison, "(all 2 that both played)")[:2] == ["3/4", "3/6"]
     assert [duel.runs_a for duel in comparison.duels] == [2, 2]
@@ -102,6 +102,16 @@ def test_models_that_are_level_are_called_level(tmp_path: Path) -> None:
         "no difference",
     ]
     assert len(comparison.exhibits()) == 1
+
+
+def test_what_evens_out_over_the_tasks_is_level(tmp_path: Path) -> None:
+    comparison = pair(
+        tmp_path,
+        {"x": "ppw", "y": "pww", "z": "wwwwwwp"},
+        {"x": "pww", "y": "ppw", "z": "wwwwwwp"},
+    )
+    assert comparison.gap == 0
+    assert "A and B are level" in comparison.exhibits()[0].notes[0]
 
 
 def test_where_they_differ_a_failure_of_the_weaker_and_a_pass_of_the_stronger_are_to_read(
@@ -190,6 +200,34 @@ def test_a_difference_in_one_task_is_named_with_it(tmp_path: Path) -> None:
         compare(CampaignFolder(tmp_path / "a"), CampaignFolder(tmp_path / "b"))
 
 
+def test_conditions_are_held_against_each_other_where_no_repetition_was_begun_by_both(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(runs_per_task=2)
+    play(tmp_path / "a", plan, "pass", repetition=1)
+    header = started(plan, repetition=2).model_copy(update={"budgets": Budgets(turns=5)})
+    write(tmp_path / "b", header, [*turn(1, text="done"), *ending("pass")])
+    with pytest.raises(BadInput, match="different budgets"):
+        compare(CampaignFolder(tmp_path / "a"), CampaignFolder(tmp_path / "b"))
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (None, DASH),
+        (1e-9, "< 0.001"),
+        (0.0042, "0.004"),
+        (0.0499, "0.049"),
+        (0.05, "0.050"),
+        (0.0714, "0.071"),
+        (0.4, "0.40"),
+        (1.0, "1.00"),
+    ],
+)
+def test_a_p_is_never_rounded_to_0_nor_across_5_percent(p: float | None, text: str) -> None:
+    assert _p(p) == text
+
+
 def test_without_a_task_in_common_or_before_the_first_run_there_is_nothing_to_compare(
     tmp_path: Path,
 ) -> None:
@@ -212,7 +250,7 @@ def test_the_whole_comparison_fits_a_terminal(tmp_path: Path, width: int) -> Non
     assert max(map(len, text.splitlines())) <= width
     assert "A is ahead by 8.3 points on the tasks that both played" in words
     assert "This could be noise (p = 0.63)." in words
-    assert "To settle 92% and 83%, were these the true rates, takes about" in words
+    assert "To settle 91.7% and 83.3%, were these the true rates, takes about" in words
 
 
 def test_a_models_name_steers_no_terminal(tmp_path: Path) -> None:

@@ -5,10 +5,15 @@ store's transcripts -> evidence.py    one table of attempts, one of findings, in
                     -> tables.py      the CSVs, with the intervals of statistics.py
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal
-                    -> predictions.py what was foretold, scored
-                    -> plots/         one file a picture: terminal, PNG, SVG
-                    -> leaderboard.py campaigns side by side, ranked
-                    -> report/        what is published: Markdown, HTML, pages of transcripts
                     -> findings.py    how many runs show each pattern
+                    -> plots/         one file a picture: terminal, PNG, SVG
+                    -> compare.py     two models head to head: difference.py, conditions.py
+                    -> plan.py        how many runs would settle it, by power.py
+                    -> leaderboard.py campaigns side by side, ranked
+                    -> predictions.py what was foretold, scored
+                    -> claims.py      the author's prose, its figures tied to cells
+                    -> report/        what is published: Markdown, HTML, pages of transcripts
+                    -> export/        transcripts in other programs' formats
+another program's log -> imports/     a campaign of ours
 show.py prints a single transcript.
 """

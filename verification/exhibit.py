@@ -77,7 +77,6 @@ class Exhibit:
             table.add_column(
                 Text(column.heading),
                 justify="right" if column.figures else "left",
-                vertical="bottom",
                 overflow="fold",
                 no_wrap=column.figures,
             )
