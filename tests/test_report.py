@@ -14,6 +14,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.records import (
+    Budgets,
     Change,
     Check,
     Ended,
@@ -216,6 +217,20 @@ def test_a_sibling_is_held_against_the_campaign_and_others_stand_beside_it(
     assert "4/4" in board
     assert "2/4" in board
     assert "Head to head" not in str(render(ours)["report/index.html"])
+
+
+def test_a_sibling_of_other_conditions_is_refused_unless_told_to(tmp_path: Path) -> None:
+    plan = plan_of(models=["m"], runs_per_task=1)
+    for name, turns in (("ours", 15), ("theirs", 3)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "campaign.toml").write_text("", encoding="utf-8")
+        header = started(plan).model_copy(update={"budgets": Budgets(turns=turns)})
+        write(tmp_path / name, header, [*turn(1), *ending("pass")])
+    ours, theirs = (CampaignFolder(tmp_path / name) for name in ("ours", "theirs"))
+    with pytest.raises(BadInput, match="--anyway"):
+        render(ours, sibling=theirs)
+    page = str(render(ours, sibling=theirs, anyway=True)["report/index.html"])
+    assert "Compared although" in section(page, "Head to head")
 
 
 def test_the_same_transcripts_give_the_same_bytes(tmp_path: Path) -> None:

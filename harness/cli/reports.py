@@ -79,8 +79,8 @@ def check_claims(
     is listed with its line and, where a cell says the same, with the citation to write.
 
     A report.md is derived again and every line that differs is named; give the same --sibling,
-    --beside and --anyway as for 'report'. The exit code is 1 where anything is found, or where the CSVs
-    differ from the transcripts. docs/claims.md is the guide.
+    --beside and --anyway as for 'report'. The exit code is 1 where anything is found, or where
+    the CSVs differ from the transcripts. docs/claims.md is the guide.
     """
     from harness.store import CampaignFolder
     from verification.verify import verify
