@@ -25,6 +25,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 import psutil
 
 from harness.records import (
+    BudgetName,
     Budgets,
     Check,
     Ended,
@@ -186,7 +187,7 @@ def conversation(draw: random.Random, outcome: OutcomeName) -> Iterator[Event]:
         yield Fault(kind="timed_out", cause="timeout", detail="no reply came within 600 s")
         yield Outcome(outcome=outcome, cause="timeout", seconds=SECONDS, ended_at=ended_at)
         return
-    budget = "turns" if outcome == "gave_up" else None
+    budget: BudgetName | None = "turns" if outcome == "gave_up" else None
     yield Ended(turn=last, budget=budget)
     passed = outcome == "pass"
     checks = tuple(Check(name=f"check {n}", passed=passed, detail="as asked") for n in range(3))

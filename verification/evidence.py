@@ -29,15 +29,15 @@ class Evidence:
 
     ``plan`` is None where no run has begun. ``prices`` holds, by model, the price that all of
     its attempts had, or None; ``tools`` the tools that a task offers. What has not begun is
-    missing from these two. ``read`` is how many transcripts had to be read for it.
+    missing from these two. ``transcripts_read`` is how many files had to be read for it.
 
     ``attempts``, ``runs`` and ``findings`` are whole tables, in memory once they are asked for.
     What is to hold for 100,000 runs takes them in parts, or a model and task at a time.
     """
 
-    def __init__(self, index: Index, *, read: int) -> None:
+    def __init__(self, index: Index, *, transcripts_read: int) -> None:
         self._index = index
-        self.read = read
+        self.transcripts_read = transcripts_read
         headers = index.headers()
         self.plan = Plan.model_validate_json(headers[0].plan) if headers else None
         prices: dict[str, set[str]] = {}
@@ -113,7 +113,7 @@ def read(folder: CampaignFolder, *, anew: bool = False) -> Evidence:
         if unread:
             index.save()
         index.settle()
-        return Evidence(index, read=len(unread))
+        return Evidence(index, transcripts_read=len(unread))
     except sqlite3.OperationalError as error:
         raise InfrastructureFault("disk_full", f"the index of {folder.path}: {error}") from error
 

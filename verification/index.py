@@ -32,7 +32,7 @@ import pandas as pd
 from harness import records, store
 from harness.errors import BadInput, FairtrialError
 from harness.store import CampaignFolder, replaced
-from verification.reading import ATTEMPT, FINDING, MANY, Header, Rows
+from verification.reading import ATTEMPT, FINDING, Header, Rows
 from verification.totals import Attempt, Finding
 
 SQL_TYPES: Mapping[Any, str] = {
@@ -54,6 +54,9 @@ COLUMNS: Mapping[str, Any] = {
     **get_type_hints(Attempt),
     "latest": bool,
 }
+
+WORTH_SAVING = 1_000
+"""Transcripts from which on a copy is kept: about half a second's reading."""
 
 PART = 5_000
 """Rows of a long table that are held at once."""
@@ -117,7 +120,7 @@ class Index:
 
     def save(self) -> None:
         """Keep a copy for the next time, where that is worth it and the folder lets us."""
-        if self._count("SELECT count(*) FROM attempts") < MANY:
+        if self._count("SELECT count(*) FROM attempts") < WORTH_SAVING:
             return
         with suppress(FairtrialError, sqlite3.Error), replaced(self._folder.index) as temporary:
             self._db.execute("VACUUM INTO ?", [str(temporary)])

@@ -49,8 +49,13 @@ class Table:
         """The whole table in memory."""
         return pd.concat(self._parts(), ignore_index=True)
 
+    @property
+    def csv(self) -> str:
+        """The whole file, as text."""
+        return "".join(self.lines())
+
     def lines(self) -> Iterator[str]:
-        """The text of the file, some thousand lines at a time."""
+        """The same, some thousand lines at a time."""
         for number, part in enumerate(self._parts()):
             yield _csv(part, header=number == 0)
 
@@ -84,9 +89,13 @@ def tables(evidence: Evidence) -> list[Table]:
     ]
 
 
-def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
+def runs(evidence: Evidence) -> pd.DataFrame:
     """A row per run: its latest attempt. No clock time, no count of attempts: how often a
     campaign was interrupted is no property of its runs."""
+    return _run_rows(evidence.runs)
+
+
+def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed"]
     columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
     return runs[[*columns, *TOKENS, "usd", *TIMES]].astype(dict.fromkeys(TOKENS, "Int64"))
@@ -139,8 +148,9 @@ def failure_modes(evidence: Evidence) -> pd.DataFrame:
     plan = _plan(evidence)
     planned = len(plan.tasks) * plan.runs_per_task
     counts: Counter[tuple[str, ...]] = Counter()
-    for model, _, *mode, runs in evidence.outcomes.fillna("").itertuples(index=False, name=None):
-        counts[model, *mode] += runs
+    seen_of = evidence.outcomes.fillna("").itertuples(index=False, name=None)
+    for model, _, outcome, cause, budget, runs in seen_of:
+        counts[model, outcome, cause, budget] += runs
     for model in plan.models:
         begun = sum(count for mode, count in counts.items() if mode[0] == model)
         counts[model, OWED, "", ""] = planned - begun
@@ -248,8 +258,12 @@ def _total(values: pd.Series[float]) -> float:
     return values.sum(skipna=False) if len(values) else UNKNOWN
 
 
-def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
+def attempts(evidence: Evidence) -> pd.DataFrame:
     """A row per attempt, with its cause. The only CSV that tells of interruptions and dates."""
+    return _attempt_rows(evidence.attempts)
+
+
+def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause"]
     columns += [
         "budget",
@@ -268,8 +282,12 @@ def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
     return frame[columns]
 
 
-def _finding_rows(found: pd.DataFrame) -> pd.DataFrame:
+def findings(evidence: Evidence) -> pd.DataFrame:
     """A row per signal of a run's latest attempt. The only CSV with words of a model's."""
+    return _finding_rows(evidence.findings)
+
+
+def _finding_rows(found: pd.DataFrame) -> pd.DataFrame:
     turns = found["turn"].astype(str)
     return found.assign(
         citation="data/transcripts/" + found["run"].astype(str) + ".jsonl#turn=" + turns,
@@ -303,9 +321,10 @@ def _bounded(texts: pd.Series[str]) -> pd.Series[str]:
 
 def _csv(part: pd.DataFrame, *, header: bool) -> str:
     """Rows as lines of a CSV."""
-    text = part.select_dtypes(exclude=["number", "bool"])
-    harmless = part.assign(**{name: _harmless(text[name]) for name in text})
-    return harmless.to_csv(index=False, header=header, float_format="%.6f", lineterminator="\n")
+    part = part.copy(deep=False)
+    for name in part.select_dtypes(exclude=["number", "bool"]):
+        part[name] = _harmless(part[name])
+    return part.to_csv(index=False, header=header, float_format="%.6f", lineterminator="\n")
 
 
 def _harmless(texts: pd.Series[str]) -> pd.Series[str]:

@@ -21,10 +21,15 @@ Row = list[str]
 Key = tuple[str, ...]
 
 
+def derive(folder: CampaignFolder, *, anew: bool = False) -> list[Table]:
+    """Every CSV that a campaign's folder gives rise to; ``anew`` from the transcripts alone,
+    whatever was known of them. Raises BadInput for transcripts that cannot be read."""
+    return tables(read(folder, anew=anew))
+
+
 def write(folder: CampaignFolder, *, anew: bool = False) -> None:
-    """Derive every CSV and write it whole; ``anew``: from the transcripts alone, whatever was
-    known of them. Raises BadInput for transcripts that cannot be read."""
-    for table in tables(read(folder, anew=anew)):
+    """Derive every CSV and write it whole; raises as ``derive`` does."""
+    for table in derive(folder, anew=anew):
         write_whole(folder.verification / table.name, table.lines())
 
 
@@ -36,7 +41,7 @@ def verify(folder: CampaignFolder) -> list[str]:
     all is as it should be. Only the first twenty are spelled out. Raises BadInput for
     transcripts that cannot be read.
     """
-    derived = tables(read(folder, anew=True))
+    derived = derive(folder, anew=True)
     differences = [line for table in derived for line in _compare(table, folder.verification)]
     strays = {path.name for path in folder.verification.glob("*.csv")}
     strays -= {table.name for table in derived}
