@@ -196,6 +196,9 @@ class Started(Record):
     model: ModelRecord
     seed: int = Field(ge=0, description="of this run; each turn's seed is derived from it")
     budgets: Budgets
+    oracle_calls: int | None = Field(
+        default=None, ge=0, description="tool calls that the task's own solution makes"
+    )
     tools: tuple[ToolSchema, ...]
     sandbox: dict[str, Any]
     versions: dict[str, str]

@@ -24,6 +24,7 @@ from harness.line import Line
 from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
+from harness.models.scripted import calls_in
 from harness.preflight import machine_is_fit, rehearse
 from harness.prices import price_of
 from harness.records import Completion, Event, Fault, ModelRecord, Outcome, Reply, Started
@@ -117,8 +118,14 @@ class _Sitting:
     ledger: JsonLines
     meter: Meter
     versions: dict[str, str] = field(default_factory=machine.versions)
+    oracle_calls: dict[str, int | None] = field(init=False)
     stopped_by: dict[str | None, str] = field(default_factory=dict)
     spoiled: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.oracle_calls = {
+            task.id: calls_in(task.folder / "solution.jsonl") for task in self.work.suite.tasks
+        }
 
     async def play_all(self) -> None:
         """Play what is owed, as many at once as models and campaign allow."""
@@ -244,6 +251,7 @@ class _Sitting:
             model=self.records[run.model],
             seed=run.seed,
             budgets=self.work.campaign.budgets_for(stage.task),
+            oracle_calls=self.oracle_calls[run.task],
             tools=schemas(stage.task.tools),
             sandbox=self.sandbox_facts,
             versions=self.versions,

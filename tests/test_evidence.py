@@ -79,9 +79,9 @@ def play_mixture(path: Path) -> Path:
     play(path, plan, "infrastructure_error", task="task_02")
     write(path, started(plan, task="task_02", repetition=2), turn(1, "shell"))
     detail = "=cmd|' /C calc'!A0\n\x1b[31m" + "x" * 1000
-    leak = Signal(turn=1, name="template_leakage", detail=detail)
+    garbled = Signal(turn=1, name="malformed_tool_call", detail=detail)
     header = started(plan, model="script", kind="scripted")
-    write(path, header, [*turn(1, text="<|im_end|>"), leak, *ending("wrong_answer")])
+    write(path, header, [*turn(1, text="call"), garbled, *ending("wrong_answer")])
     return path
 
 
@@ -186,8 +186,8 @@ def test_a_tool_that_was_not_offered_is_counted_without_its_name(tmp_path: Path)
     first, second = derived(tmp_path, "tool_calls_by_task.csv")
     assert (first["mean_shell"], first["mean_not_offered"]) == ("0.000000", "2.000000")
     assert (first["mean_fs_read"], second["mean_shell"]) == ("", "")
-    files = (tmp_path / "verification").glob("*.csv")
-    assert not any(b"HYPERLINK" in file.read_bytes() for file in files)
+    naming = [f for f in (tmp_path / "verification").glob("*.csv") if b"HYPER" in f.read_bytes()]
+    assert [file.name for file in naming] == ["findings.csv"]
 
 
 def test_cost_is_the_price_of_all_attempts_cached_tokens_at_their_own(tmp_path: Path) -> None:
@@ -241,11 +241,28 @@ def test_a_script_has_no_times_and_no_cost(tmp_path: Path) -> None:
     assert set(cost.values()) == {"m", "agent", ""}
 
 
+def of_signals(findings: list[Row]) -> list[Row]:
+    return [row for row in findings if row["source"] == "signal"]
+
+
+def test_what_harness_and_detector_both_noted_of_a_turn_is_one_finding(tmp_path: Path) -> None:
+    leak = Signal(turn=1, name="template_leakage", detail="as the harness saw it")
+    quoted = Signal(turn=2, name="template_leakage", detail="which no detector takes for one")
+    first, second = turn(1, "shell", text="so <|im_end|>"), turn(2, text="it ends in '<|im_end|>'.")
+    write(tmp_path, started(plan_of()), [first[0], leak, first[1], *second, quoted])
+    rows = derived(tmp_path, "findings.csv")
+    assert [(r["turn"], r["line"], r["name"], r["source"]) for r in rows] == [
+        ("1", "3", "template_leakage", "both"),
+        ("2", "7", "template_leakage", "signal"),
+    ]
+    assert "ChatML" in rows[0]["detail"]
+
+
 def test_a_finding_cites_its_turn_and_is_harmless_to_spreadsheet_and_terminal(
     tmp_path: Path,
 ) -> None:
-    (finding,) = derived(play_mixture(tmp_path), "findings.csv")
-    assert (finding["name"], finding["turn"], finding["line"]) == ("template_leakage", "1", "4")
+    (finding,) = of_signals(derived(play_mixture(tmp_path), "findings.csv"))
+    assert (finding["name"], finding["turn"], finding["line"]) == ("malformed_tool_call", "1", "4")
     path, _, place = finding["citation"].partition("#")
     assert place == "turn=1"
     cited = (tmp_path / path).read_text(encoding="utf-8").splitlines()[int(finding["line"]) - 1]

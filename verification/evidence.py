@@ -64,8 +64,8 @@ class Evidence:
 
     @cached_property
     def findings(self) -> pd.DataFrame:
-        """A row per finding in one of ``runs``, with the columns of ``Finding``; sorted by
-        model, task, repetition and line."""
+        """A row per signal or thing a detector saw in one of ``runs``, with the columns of
+        ``Finding``; sorted by model, task, repetition and line."""
         return _whole(self.finding_parts())
 
     @cached_property

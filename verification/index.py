@@ -160,7 +160,7 @@ class Index:
         columns = tuple(get_type_hints(Finding))
         query = (
             f"SELECT {', '.join(columns)} FROM attempts JOIN findings ON attempts.id = attempt_id "
-            "WHERE latest ORDER BY model, task, repetition, line, findings.rowid"
+            "WHERE latest ORDER BY model, task, repetition, line, name, detail"
         )
         return _parts(self._db.execute(query), columns)
 
@@ -259,7 +259,7 @@ _TAKE_OVER = (
     "WHERE transcript IN (SELECT name FROM saved.files "
     "NATURAL JOIN main.files) ORDER BY id",
     f"INSERT INTO findings SELECT {_FOUND} FROM saved.findings "
-    "WHERE attempt_id IN (SELECT id FROM main.attempts) ORDER BY findings.rowid",
+    "WHERE attempt_id IN (SELECT id FROM main.attempts)",
 )
 
 _SETTLE = (

@@ -83,7 +83,7 @@ def tables(evidence: Evidence) -> list[Table]:
         ),
         Table(
             "findings.csv",
-            ("run", "line"),
+            ("run", "line", "name"),
             lambda: map(_finding_rows, evidence.finding_parts()),
         ),
     ]
@@ -283,7 +283,8 @@ def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
 
 
 def findings(evidence: Evidence) -> pd.DataFrame:
-    """A row per signal of a run's latest attempt. The only CSV with words of a model's."""
+    """A row per signal or detector's finding of a run's latest attempt. The only CSV with words of
+    a model's."""
     return _finding_rows(evidence.findings)
 
 

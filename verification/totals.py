@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.records import Event, Fault, Outcome, Price, Repeat, Reply, Signal, Started, ToolResult
 from harness.store import read_transcript
+from verification.detectors import detect
 
 UNKNOWN = math.nan
 """Whatever is added to it stays unknown, so that a sum with a gap is never taken for a sum."""
@@ -20,7 +21,8 @@ NOT_OFFERED = "not_offered"
 
 @dataclass(slots=True)
 class Finding:
-    """A signal in its place. ``line`` counts the transcript's lines from 1."""
+    """A signal or what a detector saw, in its place. ``line`` counts the transcript's lines
+    from 1; ``source`` says who noted it: ``signal``, ``detector`` or ``both``."""
 
     model: str
     task: str
@@ -29,6 +31,7 @@ class Finding:
     line: int
     turn: int
     name: str
+    source: str
     detail: str
 
 
@@ -79,14 +82,15 @@ def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
     None where not even its first line is whole. Raises BadInput, naming file and line, for a
     bad record.
     """
-    events = read_transcript(path)
-    started = next(events, None)
-    if started is None:
+    events = list(read_transcript(path))
+    if not events:
         return None
+    started = events[0]
     if not isinstance(started, Started):
         raise BadInput(f"{path}:1: a transcript begins with its 'started' event")
     attempt = _begin(path, started)
-    findings = _add_up(attempt, {tool.name for tool in started.tools}, events)
+    signals = _add_up(attempt, {tool.name for tool in started.tools}, events)
+    findings = _detected(attempt, events, signals)
     _close(attempt, started.model.price)
     return started, attempt, findings
 
@@ -107,9 +111,9 @@ def _begin(path: Path, started: Started) -> Attempt:
     )
 
 
-def _add_up(attempt: Attempt, offered: set[str], events: Iterator[Event]) -> list[Finding]:
+def _add_up(attempt: Attempt, offered: set[str], events: Sequence[Event]) -> list[Finding]:
     findings = []
-    for line, event in enumerate(events, start=2):
+    for line, event in enumerate(events, start=1):
         match event:
             case Reply():
                 _add_reply(attempt, event, offered)
@@ -119,7 +123,9 @@ def _add_up(attempt: Attempt, offered: set[str], events: Iterator[Event]) -> lis
             case Repeat():
                 attempt.repeats += 1
             case Signal():
-                findings.append(_finding(attempt, line, event))
+                findings.append(
+                    _finding(attempt, line, event.turn, event.name, "signal", event.detail)
+                )
             case Fault():
                 attempt.fault = event.detail
             case Outcome():
@@ -144,16 +150,33 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
     attempt.model_seconds += _known(reply.model_seconds)
 
 
-def _finding(attempt: Attempt, line: int, signal: Signal) -> Finding:
+def _detected(
+    attempt: Attempt, events: Sequence[Event], signals: Sequence[Finding]
+) -> list[Finding]:
+    """What the detectors see, and the signals that none of them saw as well: what both the
+    harness and a detector noted of one turn is one finding, in the detector's words."""
+    noted = {(signal.name, signal.turn) for signal in signals}
+    findings = []
+    for name, seen in detect(events):
+        source = "both" if (name, seen.turn) in noted else "detector"
+        findings.append(_finding(attempt, seen.line, seen.turn, name, source, seen.detail))
+    detected = {(finding.name, finding.turn) for finding in findings}
+    return findings + [s for s in signals if (s.name, s.turn) not in detected]
+
+
+def _finding(
+    attempt: Attempt, line: int, turn: int, name: str, source: str, detail: str
+) -> Finding:
     return Finding(
         model=attempt.model,
         task=attempt.task,
         repetition=attempt.repetition,
         run=attempt.run,
         line=line,
-        turn=signal.turn,
-        name=signal.name,
-        detail=signal.detail,
+        turn=turn,
+        name=name,
+        source=source,
+        detail=detail,
     )
 
 

@@ -168,6 +168,17 @@ def read_script(path: Path) -> Script:
     return replies
 
 
+def calls_in(path: Path) -> int | None:
+    """How many tool calls a script makes; None where it cannot be read as one."""
+    try:
+        script = read_script(path)
+    except BadInput:
+        return None  # it matters to whoever plays or certifies it, and they are told
+    return sum(
+        len(reply.tool_calls if isinstance(reply, Completion) else reply.calls) for reply in script
+    )
+
+
 def _replies_in(line: str, where: str) -> Script:
     try:
         record = json.loads(line)

@@ -1,0 +1,260 @@
+"""Detectors against what people see: precision and recall on the labelled transcripts."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import time
+import tomllib
+from collections import Counter
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.records import (
+    Check,
+    Ended,
+    Event,
+    Graded,
+    Prompt,
+    Reply,
+    ToolCall,
+    ToolResult,
+)
+from harness.signals import LEAKS
+from harness.store import read_transcript
+from tests.transcripts import ending, plan_of, started, turn
+from verification import detectors as detectors_package
+from verification.detectors import detect, detectors
+from verification.detectors.template_leakage import leaks_in
+
+LABELLED = Path(__file__).parent / "labelled"
+DOCS = Path(__file__).parent.parent / "docs" / "detectors.md"
+LEAST_PRECISION, LEAST_RECALL = 0.8, 0.75
+"""What no detector may fall below, over all sets."""
+
+Place = tuple[str, str, str, int]
+"""Set, transcript, pattern, turn."""
+
+
+@cache
+def labels() -> frozenset[Place]:
+    """What people saw."""
+    table = tomllib.loads((LABELLED / "labels.toml").read_text(encoding="utf-8"))
+    return frozenset(
+        (folder, name, pattern, turn)
+        for folder, transcripts in table.items()
+        for name, patterns in transcripts.items()
+        for pattern, turns in patterns.items()
+        for turn in turns
+    )
+
+
+@cache
+def found() -> frozenset[Place]:
+    """What the detectors see."""
+    return frozenset(
+        (path.parent.name, path.stem, pattern, seen.turn)
+        for path in LABELLED.glob("*/*.jsonl")
+        for pattern, seen in detect(read_transcript(path))
+    )
+
+
+def counts(pattern: str, folder: str | None = None) -> tuple[int, int, int]:
+    """How many places both see, only the detector, and only people."""
+    mine, theirs = (
+        {place for place in places if place[2] == pattern and folder in (None, place[0])}
+        for places in (found(), labels())
+    )
+    return len(mine & theirs), len(mine - theirs), len(theirs - mine)
+
+
+def share(part: int, other: int) -> float | None:
+    return part / (part + other) if part + other else None
+
+
+def test_every_labelled_transcript_is_there_and_every_pattern_in_it_has_a_detector() -> None:
+    table = tomllib.loads((LABELLED / "labels.toml").read_text(encoding="utf-8"))
+    named = {(folder, name) for folder, names in table.items() for name in names}
+    assert named == {(path.parent.name, path.stem) for path in LABELLED.glob("*/*.jsonl")}
+    assert {place[2] for place in labels()} == set(detectors())
+
+
+def test_half_of_the_labelled_transcripts_are_of_real_models() -> None:
+    folders = Counter(path.parent.name for path in LABELLED.glob("*/*.jsonl"))
+    assert folders["real"] + folders["held_out"] >= folders["written"] >= 40
+
+
+@pytest.mark.parametrize("pattern", detectors())
+def test_a_detector_is_mostly_right_and_misses_little(pattern: str) -> None:
+    both, too_many, missed = counts(pattern)
+    precision, recall = share(both, too_many), share(both, missed)
+    print(f"{pattern}: precision {precision}, recall {recall}")
+    assert precision is not None
+    assert precision >= LEAST_PRECISION
+    assert recall is not None
+    assert recall >= LEAST_RECALL
+
+
+MARKDOWN = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
+
+
+def test_the_table_in_the_docs_is_what_the_detectors_do() -> None:
+    rows = dict(MARKDOWN.findall(DOCS.read_text(encoding="utf-8")))
+    assert rows == {pattern: " | ".join(figures(pattern)) for pattern in detectors()}
+
+
+def figures(pattern: str) -> list[str]:
+    """The cells of a detector's row in docs/detectors.md."""
+    cells = []
+    for folder in ("real", "held_out", "written", None):
+        both, too_many, missed = counts(pattern, folder)
+        cells.append(f"{both} of {both + missed}, {too_many} wrong")
+    both, too_many, missed = counts(pattern)
+    return [*cells, *(f"{part:.2f}" for part in (both / (both + too_many), both / (both + missed)))]
+
+
+def test_no_labelled_transcript_tells_where_it_was_made() -> None:
+    for path in LABELLED.glob("*/*.jsonl"):
+        header = path.read_text(encoding="utf-8").split("\n")[0]
+        assert not re.search(r"/(?:home|root|tmp|work|Users)/|AVX|CPU", header), path
+
+
+def test_a_detector_is_found_by_its_file_and_says_what_it_reports() -> None:
+    files = Path(detectors_package.__file__).parent.glob("[!_]*.py")
+    assert list(detectors()) == sorted(path.stem for path in files)
+    for name in detectors():
+        module = importlib.import_module(f"{detectors_package.__name__}.{name}")
+        assert module.__doc__
+
+
+def test_whatever_the_harness_takes_for_a_leak_has_a_family() -> None:
+    leaks = ("<|channel>fs_read{", "<tool_call|>", "</tool_call>", "<function=shell>", "[INST]")
+    more = (
+        "<end_of_turn>",
+        "```tool_code",
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<\uff5ctool\u2581sep\uff5c>",
+    )
+    json_call = '{"name": "shell", "arguments": {}}'
+    for text in (*leaks, *more, json_call, "<parameter=path>", "<|a_new_one|>"):
+        assert LEAKS.search(text)
+        assert [match.start() for match in leaks_in(text)][:1] == [0]
+
+
+# What a model may write: words that detectors look for, and characters that make parsers stumble.
+WORDS = st.sampled_from(
+    ["the bug is in", "I was wrong.", "actually", "`src/a.py`", "tests/test_a.py", "<|im_end|>"]
+    + ["> tests/test_a.py", "sed -i", "error", "no such file", "'", '"', "\n", "{", "[", "<|", "."]
+    + ["\ud800", "\x00", "\u202e", "test_a.py').write_text(", "x = 'tests/test_b.py'", "*", "&&"]
+)
+TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=12).map(" ".join)
+CALLS = st.builds(
+    ToolCall,
+    id=st.sampled_from(["a", "b"]),
+    name=st.sampled_from(["shell", "fs_read", "sql", "no such tool"]),
+    arguments=TEXTS | st.builds(lambda text: json.dumps({"command": text, "path": text}), TEXTS),
+)
+TURNS = st.integers(1, 20)
+EVENTS = st.one_of(
+    st.builds(
+        Reply,
+        turn=TURNS,
+        text=TEXTS,
+        tool_calls=st.lists(CALLS, max_size=4).map(tuple),
+        finish_reason=st.sampled_from(["stop", "tool_calls", "length", "context"]),
+    ),
+    st.builds(
+        ToolResult,
+        turn=TURNS,
+        call_id=st.just("a"),
+        name=st.just("shell"),
+        content=TEXTS | st.just("exit code: 1\nstderr:\nno"),
+        ok=st.booleans(),
+        seconds=st.just(0.0),
+    ),
+    st.builds(Prompt, role=st.just("user"), content=TEXTS),
+    st.builds(Ended, turn=TURNS, budget=st.none()),
+    st.builds(
+        Graded,
+        checks=st.builds(Check, name=st.just("a"), passed=st.booleans(), detail=TEXTS).map(
+            lambda check: (check,)
+        ),
+        seconds=st.just(0.0),
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=st.lists(EVENTS, max_size=20), oracle_calls=st.none() | st.integers(0, 9))
+def test_no_transcript_makes_a_detector_stumble(
+    events: list[Event], oracle_calls: int | None
+) -> None:
+    header = started(plan_of()).model_copy(update={"oracle_calls": oracle_calls})
+    for pattern, seen in detect([header, *events]):
+        assert pattern in detectors()
+        event = [header, *events][seen.line - 1]
+        assert isinstance(event, Reply)
+        assert event.turn == seen.turn
+        assert len(seen.detail) < 1000
+
+
+HOSTILE = {
+    "one word again and again": "the bug is ",
+    "one line again and again": "<|channel>fs_read{file: tests/test_a.py}\n",
+    "opening brackets": '{ "name" ',
+    "open tags": "<|a<a",
+    "quotation marks": "'\"`",
+    "white space": " \n",
+    "dots": "a.py.",
+    "one sentence without an end": "src/a.py and I was wrong, actually not ",
+    "assignments": "x = 'test_a.py'\n",
+    "redirections": "> tests/test_a.py ",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_megabyte_of_anything_costs_no_more_than_its_length(text: str) -> None:
+    small, large = (_seconds(text * (size // len(text))) for size in (50_000, 1_000_000))
+    assert large < 60 * max(small, 0.002), f"{small:.4f} s, then {large:.4f} s"
+
+
+def _seconds(text: str) -> float:
+    """Processor time of the detectors on a transcript that is full of ``text``; best of three."""
+    arguments = json.dumps({"command": text})
+    call = ToolCall(id="a", name="shell", arguments=arguments)
+    listed = ToolResult(turn=1, call_id="a", name="shell", content=text, ok=True, seconds=0.0)
+    events = [
+        started(plan_of()).model_copy(update={"oracle_calls": 9}),
+        Prompt(role="user", content=text),
+        Reply(turn=1, text=text, tool_calls=(call,), finish_reason="tool_calls"),
+        listed,
+        Reply(turn=2, text=text, tool_calls=(call,), finish_reason="tool_calls"),
+        listed.model_copy(update={"turn": 2, "content": f"exit code: 1\nstderr:\n{text}"}),
+        Reply(turn=3, text=text, finish_reason="length"),
+        *ending("wrong_answer"),
+    ]
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        list(detect(events))
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def test_ten_thousand_calls_cost_no_more_than_their_number() -> None:
+    def seconds(count: int) -> float:
+        calls = [turn(n, "shell", "fs_read", ok=n % 3 > 0) for n in range(1, count + 1)]
+        events = [started(plan_of()), *chain.from_iterable(calls)]
+        began = time.process_time()
+        list(detect(events))
+        return time.process_time() - began
+
+    few, many = seconds(500), seconds(5_000)
+    assert many < 40 * max(few, 0.002)

@@ -1,0 +1,101 @@
+"""A diagnosis that was stated in one turn and is taken back in a later one.
+
+A diagnosis is a sentence that says what the cause (bug, fault, problem, culprit) is. It is taken
+back by a sentence that withdraws it ("I was wrong", "that was not the cause"), or that states
+another one as the real one, about other things. To say it more exactly is no reversal, nor is
+to find a second fault. Only what is said counts: what a model keeps to itself cannot be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.terminal import one_line
+from verification.detectors import Seen
+from verification.detectors._transcript import Said, Transcript
+
+MOST_TEXT = 50_000
+"""Characters of a reply that are looked at."""
+
+_THING = r"(?:bug|problem|causes?|issue|fault|culprit|defect|mistake)"
+_DIAGNOSIS = re.compile(
+    rf"\b(?:{_THING}\b[^.!?\n]{{0,60}}?\b(?:is|was|are|lies|comes|must be|seems|turns out)\b"
+    rf"|(?:is|was)\s+(?:the|a|what)\s+(?:\w+\s+)?{_THING}\b|caused by\b|fails? because\b)",
+    re.IGNORECASE,
+)
+_WITHDRAWN = re.compile(
+    r"\bI was (?:wrong|mistaken)\b"
+    r"|\bmy (?:earlier|first|previous|initial|original) \w+ (?:was|is) (?:wrong|incorrect|mistaken)"
+    rf"|\b(?:is|was) (?:not|n't) (?:\w+ )?(?:the|a) (?:\w+ )?{_THING}\b"
+    rf"|\b(?:is|was)n['\u2019]t (?:\w+ )?(?:the|a) (?:\w+ )?{_THING}\b"
+    r"|\b(?:is|was) (?:correct|fine|right|innocent) (?:after all|all along)",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(
+    rf"\b(?:real|actual|true) (?:\w+ )?{_THING}\b|\bactually\b|\bon second thought|\bafter all\b"
+    r"|\bturns out\b|\bnot (?:in )?[\w`./()]+,? but\b|\bwait\b|\brather than\b",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
+_WORD = re.compile(r"[A-Za-z_]\w{2,}")
+_EMPTY = re.compile(
+    r"the|and|that|this|bug|problem|causes?|issue|fault|culprit|defect|mistake|was|are|its|has|have"
+    r"|real|actual|true|actually|turns|out|not|but|after|all|wrong|because|which|with|for|from|when"
+    r"|comes|lies|seems|must|instead|rather|than|wait|found|file|function|line|code|tests?|into"
+    r"|fails|failing|caused|diagnosis|earlier|first|previous|theory|guess|mistaken"
+)
+"""Words that say nothing of what a sentence is about."""
+
+_SHARED = 1 / 3
+"""Share of the smaller diagnosis's words above which two speak of the same thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Diagnosis:
+    turn: int
+    sentence: str
+    words: frozenset[str]
+
+
+def find(run: Transcript) -> Iterator[Seen]:
+    """Sentences that take back a diagnosis of an earlier turn, the first of each turn."""
+    stated: _Diagnosis | None = None
+    for reply in run.replies:
+        latest = stated
+        for match in _SENTENCE.finditer(reply.text[:MOST_TEXT]):
+            sentence = match.group().strip()
+            if stated is not None and _takes_back(sentence, stated):
+                yield _seen(reply, sentence, stated)
+                stated = None
+            if _DIAGNOSIS.search(sentence) and not _WITHDRAWN.search(sentence):
+                latest = _Diagnosis(reply.turn, sentence, _words(sentence))
+        stated = latest
+
+
+def _takes_back(sentence: str, stated: _Diagnosis) -> bool:
+    withdrawn = _WITHDRAWN.search(sentence)
+    another = _ANOTHER.search(sentence)
+    if withdrawn is None and (another is None or not _DIAGNOSIS.search(sentence)):
+        return False
+    words = _words(sentence)
+    shared = len(words & stated.words)
+    if withdrawn is not None:
+        return shared > 0 or not words
+    return shared <= _SHARED * min(len(words), len(stated.words))
+
+
+def _seen(reply: Said, sentence: str, stated: _Diagnosis) -> Seen:
+    return Seen(
+        reply.turn,
+        reply.line,
+        f"in turn {stated.turn}: {one_line(stated.sentence, 80)!r}; now: "
+        f"{one_line(sentence, 80)!r}",
+    )
+
+
+def _words(sentence: str) -> frozenset[str]:
+    """The words that tell what a sentence is about."""
+    words = _WORD.findall(sentence.lower())
+    return frozenset(word for word in words if not _EMPTY.fullmatch(word))
