@@ -30,8 +30,9 @@ COLOURS = {
 RATES = ("raw", "effec-\ntive", "cover-\nage", "95%\ninterval")
 NOTE = """\
 raw: passes of all planned runs. effective: passes of the model's own runs, those that no \
-infrastructure spoiled; the 95% interval (Wilson) is the effective rate's, if these same tasks \
-were run again. coverage: the model's own runs of all planned ones."""
+infrastructure spoiled. coverage: the model's own runs of all planned ones. The 95% interval is \
+the effective rate's: a task's (Wilson) were it run again; that of (all) for tasks like these, \
+where a task's runs count as alike as they were seen to be (Korn and Graubard)."""
 DASH = "\N{EN DASH}"
 WIDE = 100
 """Columns of a terminal from which on there is room to spare."""
@@ -47,6 +48,7 @@ def print_summary(folder: CampaignFolder, console: Console) -> None:
         console.print()
         console.print(_table(str(model), rows, wide=console.width >= WIDE))
         console.print(_bounds(rows.iloc[-1]))
+        console.print(_same_tasks(rows.iloc[-1]))
     console.print()
     console.print(Text(NOTE, "dim"))
 
@@ -85,7 +87,8 @@ def _table(model: str, rows: pd.DataFrame, *, wide: bool) -> Table:
 
 def _cells(row: pd.Series, counts: list[str]) -> list[Text]:
     rates = [percent(row[name]) for name in ("raw_rate", "effective_rate", "coverage")]
-    interval = _span(row["effective_low"], row["effective_high"])
+    of = "suite" if row["task"] == ALL_TASKS else "effective"
+    interval = _span(row[f"{of}_low"], row[f"{of}_high"])
     return [
         Text(one_line(row["task"])),
         *(Text(str(row[name]), COLOURS[name] if row[name] else "dim") for name in counts),
@@ -102,6 +105,11 @@ def _bounds(row: pd.Series) -> Text:
         f"raw is between {percent(row['raw_low'])} and {percent(row['raw_high'])}: had the "
         f"{spoiled} owed or infrastructure's failed, or passed."
     )
+
+
+def _same_tasks(row: pd.Series) -> Text:
+    interval = _span(row["effective_low"], row["effective_high"])
+    return Text(f"effective, were these same tasks run again: {interval} (Wilson).", "dim")
 
 
 def _span(low: float, high: float) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from harness.records import OUTCOMES, Plan, Price
 from harness.terminal import one_line
 from verification.evidence import TIMES, Evidence
-from verification.statistics import wilson
+from verification.statistics import over_tasks, pass_at_k, pass_hat_k, suite, wilson
 from verification.totals import NOT_OFFERED, UNKNOWN
 
 ALL_TASKS = "(all)"
@@ -68,6 +68,7 @@ def tables(evidence: Evidence) -> list[Table]:
     return [
         Table("runs.csv", ("run",), lambda: map(_run_rows, evidence.run_parts())),
         Table("pass_rate_by_task.csv", ("model", "task"), pass_rates(evidence)),
+        Table("pass_at_k.csv", ("model", "k"), passes_at_k(evidence)),
         Table(
             "failure_mode_histogram.csv",
             ("model", "outcome", "cause", "budget"),
@@ -104,8 +105,9 @@ def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
 def pass_rates(evidence: Evidence) -> pd.DataFrame:
     """A row per planned model and task, and one per model with task ``(all)`` after them.
 
-    The interval of an ``(all)`` row holds for these same tasks run again, not for others: see
-    ``statistics.wilson``.
+    An ``(all)`` row has two intervals: ``effective_low`` and ``_high`` for these same tasks run
+    again (``statistics.wilson``), ``suite_low`` and ``_high`` for tasks like these
+    (``statistics.suite``).
     """
     plan = _plan(evidence)
     cells = pd.MultiIndex.from_product([plan.models, plan.tasks], names=["model", "task"])
@@ -116,7 +118,21 @@ def pass_rates(evidence: Evidence) -> pd.DataFrame:
     pooled = by_task.groupby("model", as_index=False).sum(numeric_only=True)
     rates = pd.concat([by_task, pooled.assign(task=ALL_TASKS)], ignore_index=True)
     # Stable, so that a model's (all) comes after its tasks.
-    return _with_rates(rates.sort_values("model", kind="stable", ignore_index=True))
+    rates = _with_rates(rates.sort_values("model", kind="stable", ignore_index=True))
+    suites = {model: _suite(rows) for model, rows in rates.groupby("model")}
+    limits = [
+        suites[model] if task == ALL_TASKS else (UNKNOWN, UNKNOWN)
+        for model, task in zip(rates["model"], rates["task"], strict=True)
+    ]
+    return rates.assign(
+        suite_low=[low for low, _ in limits], suite_high=[high for _, high in limits]
+    )
+
+
+def _suite(rates: pd.DataFrame) -> tuple[float, float]:
+    tasks = rates[rates["task"] != ALL_TASKS]
+    own = tasks["runs"] - tasks["infrastructure_error"]
+    return suite(tasks["pass"].tolist(), own.tolist()) or (UNKNOWN, UNKNOWN)
 
 
 def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
@@ -138,6 +154,29 @@ def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
     )
     columns = ["model", "task", *COUNTS, "raw_rate", "effective_rate", "coverage"]
     return rates[[*columns, "raw_low", "raw_high", "effective_low", "effective_high"]]
+
+
+def passes_at_k(evidence: Evidence) -> pd.DataFrame:
+    """A row per model and k: pass@k and pass^k, each the mean over the tasks that have k runs of
+    the model's own, with its interval for tasks like these."""
+    rows: list[dict[str, object]] = []
+    own = [(str(cell["model"]), scored["outcome"]) for cell, scored in _by_task(evidence)]
+    for model in _plan(evidence).models:
+        counts = [((o == "pass").sum(), len(o)) for name, o in own if name == model]
+        for k in range(1, _plan(evidence).runs_per_task + 1):
+            played = [(int(passes), runs) for passes, runs in counts if runs >= k]
+            row: dict[str, object] = {"model": model, "k": k, "tasks": len(played)}
+            for name, of in (("pass_at_k", pass_at_k), ("pass_hat_k", pass_hat_k)):
+                scores = [of(passes, runs, k) for passes, runs in played]
+                interval = over_tasks(scores, [1] * len(scores), sum(runs for _, runs in played))
+                row[name] = sum(scores) / len(scores) if scores else UNKNOWN
+                row[f"{name}_low"], row[f"{name}_high"] = interval or (UNKNOWN, UNKNOWN)
+            rows.append(row)
+    columns = ["model", "k", "tasks"]
+    columns += [
+        f"{name}{end}" for name in ("pass_at_k", "pass_hat_k") for end in ("", "_low", "_high")
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def failure_modes(evidence: Evidence) -> pd.DataFrame:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import EVIDENCE, CampaignArgument, app
+from harness.cli.app import CAMPAIGNS, EVIDENCE, CampaignArgument, app
 from harness.errors import BadInput, EvidenceDiffers
 
 if TYPE_CHECKING:
     from harness.store import CampaignFolder
+    from verification.plan import Seen
 
 
 @app.command(rich_help_panel=EVIDENCE)
@@ -58,6 +60,108 @@ def histogram(campaign: CampaignArgument) -> None:
     folder.prepare()
     for path in draw(folder, Console()):
         typer.echo(path)
+
+
+@app.command(rich_help_panel=EVIDENCE)
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A campaign's folder.")],
+    b: Annotated[
+        Path,
+        typer.Argument(metavar="B", help="Another's, or A again to compare two of its models."),
+    ],
+    model_a: Annotated[
+        str | None,
+        typer.Option(help="A's model; needed where A has several that are not scripted."),
+    ] = None,
+    model_b: Annotated[str | None, typer.Option(help="B's model, likewise.")] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway", help="Compare although the conditions differ; the output then says so."
+        ),
+    ] = False,
+) -> None:
+    """Hold two models against each other: who is ahead, by how much, and whether it is noise.
+
+    Task by task Fisher's exact test with Holm's correction; over all tasks the exact permutation
+    test stratified by task. Infrastructure's runs never count. Models that played different
+    suites, tasks, variants, budgets or sampling are refused, with the reason.
+    """
+    from rich.console import Console
+
+    from harness.store import CampaignFolder
+    from verification.compare import compare as held
+
+    folders = CampaignFolder.find(a), CampaignFolder.find(b)
+    comparison = held(*folders, model_a=model_a, model_b=model_b, anyway=anyway)
+    for exhibit in comparison.exhibits():
+        exhibit.print(Console())
+
+
+@app.command(rich_help_panel=CAMPAIGNS)
+def plan(
+    campaign: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CAMPAIGN]", help="Its tasks, runs and, once it has run, rates are taken."
+        ),
+    ] = None,
+    detect: Annotated[
+        float, typer.Option(metavar="POINTS", help="The difference in pass rates to be seen.")
+    ] = 10.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="One model's pass rate; unknown, 50 is supposed."),
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, max=1000, help="Tasks; else 10.")] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=300, help="Runs per task you think of; else 3.")
+    ] = None,
+    power: Annotated[
+        float, typer.Option(min=0.5, max=0.99, help="How often the difference is to be seen.")
+    ] = 0.8,
+    alpha: Annotated[
+        float,
+        typer.Option(min=0.001, max=0.2, help="How often chance may pass for a difference."),
+    ] = 0.05,
+) -> None:
+    """Say how many runs would tell two models apart, before a campaign or after.
+
+    Simulates comparisons with the test that 'compare' uses. Without CAMPAIGN: for ten tasks and
+    a pass rate of 50%, which asks for the most runs.
+    """
+    from rich.console import Console
+
+    from verification import plan as planning
+    from verification.power import Question
+
+    known = _what_is_known(campaign) if campaign else (10, 3, planning.Seen(None, None))
+    its_tasks, its_runs, seen = known
+    if rate is not None:
+        base = rate / 100
+    elif seen.rate is None:
+        base = planning.RATE
+    else:  # a rate of 0 or 1 was seen of few runs, and is not the true one
+        base = min(0.99, max(0.01, seen.rate))
+    other = base - detect / 100 if base >= 0.5 else base + detect / 100
+    question = Question(base, other, tasks or its_tasks, power=power, alpha=alpha)
+    planning.plan(question, runs or its_runs, seen.likeness).print(Console())
+
+
+def _what_is_known(campaign: Path) -> tuple[int, int, Seen]:
+    """A campaign's tasks, its runs per task, and what those that were played tell."""
+    from harness.config import load_campaign
+    from harness.store import CampaignFolder
+    from harness.task import load_suite
+    from verification.evidence import read
+    from verification.plan import seen
+
+    folder = CampaignFolder.find(campaign)
+    evidence = read(folder)
+    if evidence.plan is not None:
+        return len(evidence.plan.tasks), evidence.plan.runs_per_task, seen(evidence)
+    config = load_campaign(folder.config)
+    return len(load_suite(config.suite, folder.path).tasks), config.runs_per_task, seen(evidence)
 
 
 def _count(folder: CampaignFolder) -> int:

@@ -1,0 +1,50 @@
+"""Whether two models were played under the same conditions, as the transcripts' headers say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.records import Started
+
+Headers = Mapping[tuple[str, int], Started]
+"""The headers of one model's runs, by task and repetition."""
+
+MOST_NAMED = 3
+"""Tasks that are named where many differ."""
+
+ASPECTS: Mapping[str, Callable[[Started], Mapping[str, Any]]] = {
+    "suites": lambda header: {"suite": header.plan.suite},
+    "versions of a task": lambda header: {"digest": header.task_digest[:12]},
+    "variants of a task": lambda header: {"digest": header.variant_digest[:12]},
+    "budgets": lambda header: header.budgets.model_dump(),
+    "sampling": lambda header: header.model.sampling.model_dump(),
+}
+"""What must be the same where two runs are compared."""
+
+
+def differences(a: Headers, b: Headers) -> list[str]:
+    """What forbids comparing the two, a clause each; none where the conditions were the same.
+
+    A run is held against the other model's of the same task and repetition, since a seeded
+    variant belongs to a repetition.
+    """
+    both = sorted(a.keys() & b.keys())
+    found = []
+    for aspect, of in ASPECTS.items():
+        places = [place for place in both if of(a[place]) != of(b[place])]
+        if places:
+            values = _differing(of(a[places[0]]), of(b[places[0]]))
+            where = "throughout" if places == both else f"in {_names(places)}"
+            found.append(f"different {aspect} ({values}; {where})")
+    return found
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
+
+
+def _names(places: list[tuple[str, int]]) -> str:
+    tasks = list(dict.fromkeys(task for task, _ in places))
+    more = len(tasks) - MOST_NAMED
+    return ", ".join(tasks[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
