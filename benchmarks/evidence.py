@@ -61,6 +61,18 @@ OUTCOMES: tuple[OutcomeName, ...] = (
 )
 """What a model and task's templates end in, one after another."""
 
+SAYINGS = (
+    "The total is off by one; I look at where it is added up. ",
+    "The bug is in `src/part_3.py`, where the last line of the file is left out of the sum. ",
+    "Let me read the tests before I change anything, and then run them once more. ",
+    "It turns out that the rounding is done twice: that is the real cause of the difference. ",
+    "The file has 214 lines, of which I have seen the first 80. ",
+    "First I list what is there. ",
+    "The function reads the amounts as text and adds them up one after another. ",
+    "Now the tests pass, and `src/part_5.py` adds up every line exactly once. ",
+)
+"""What a model says beside its calls."""
+
 REPETITION, SEED, SECONDS, UUID = 987_654_321, 123_456_789, 8888.5, "@run@"
 """Stand in a template for what differs between its runs."""
 
@@ -163,7 +175,8 @@ def opening(plan: Plan, model: str, task: str) -> Iterator[Event]:
             price=Price(input=0.1, cached=0.01, output=0.4),
         ),
         seed=SEED,
-        budgets=Budgets(turns=TURNS),
+        budgets=Budgets(turns=TURNS + 5),
+        oracle_calls=5,
         tools=tuple(
             ToolSchema(name=name, description="Read a text file (UTF-8).", parameters=schema)
             for name in ("fs_read", "shell", "sql")
@@ -199,10 +212,12 @@ def turn(draw: random.Random, number: int, *, calls: bool) -> Iterator[Event]:
     """A reply, what was notable in it, and its tool's answer: a piece of some source."""
     tool = draw.choice(("fs_read", "shell", "sql"))
     path = f"src/part_{draw.randrange(8)}.py"
-    call = ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps({"path": path}))
+    argument = {"fs_read": {"path": path}, "shell": {"command": f"grep -n total {path} | head"}}
+    arguments = argument.get(tool, {"query": f"SELECT sum(total) FROM {path[4:10]}"})
+    call = ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps(arguments))
     yield Reply(
         turn=number,
-        text="The total is off by one; I look at where it is added up. " * draw.randint(0, 6),
+        text="".join(draw.choices(SAYINGS, k=draw.randint(0, 5))),
         tool_calls=(call,) if calls else (),
         finish_reason="tool_calls" if calls else "stop",
         usage=Usage(input=400 * number, cached=300 * number, output=draw.randint(10, 200)),

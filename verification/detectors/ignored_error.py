@@ -25,7 +25,7 @@ _ADMITS = re.compile(
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Failed calls that nothing came of, each at its first time."""
-    if not any(call.failed for call in run.calls):
+    if not any(_is_error(call) for call in _last_calls(run)):
         return
     ignored: dict[tuple[str, str], Call] = {}
     later: set[tuple[str, str]] = set()
@@ -40,6 +40,16 @@ def find(run: Transcript) -> Iterator[Seen]:
             break  # whatever failed before this reply was dealt with
     for call in sorted(ignored.values(), key=lambda call: call.line):
         yield Seen(call.turn, call.line, _words(call, run))
+
+
+def _last_calls(run: Transcript) -> Iterator[Call]:
+    """The calls after which no two different ones came: no others can have been ignored."""
+    later: set[tuple[str, str]] = set()
+    for reply in reversed(run.replies):
+        yield from reply.calls
+        later.update((call.name, call.arguments) for call in reply.calls)
+        if len(later) > 1:
+            return
 
 
 def _is_error(call: Call) -> bool:

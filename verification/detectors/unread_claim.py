@@ -23,6 +23,9 @@ MOST_TEXT = 50_000
 
 MOST_FILES = 20
 
+_NAME = re.compile(r"\w\.[a-z]")
+"""Without this no file is named."""
+
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
 _HOLDS_BACK = re.compile(
@@ -40,7 +43,7 @@ _FEWEST_WORDS = 3
 def find(run: Transcript) -> Iterator[Seen]:
     """The answer, if it makes such claims."""
     answer = run.answer
-    if answer is None or "." not in answer.text or leaks_in(answer.text):
+    if answer is None or not _NAME.search(answer.text) or leaks_in(answer.text):
         return
     told = " ".join(" ".join(run.prompts).split())
     claimed = _claimed(_FENCE.sub("\n", answer.text[:MOST_TEXT]), told)
