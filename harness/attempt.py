@@ -17,6 +17,7 @@ import structlog
 
 from harness.attribution import RULES
 from harness.errors import BadInput, InfrastructureFault, from_os_error
+from harness.left import take_down
 from harness.loop import play
 from harness.models import Model, Request
 from harness.outcome import classify
@@ -122,6 +123,9 @@ async def play_attempt(started: Started, stage: Stage, record: Record) -> Outcom
 async def _play_and_grade(
     started: Started, stage: Stage, events: Sequence[Event], note: Record
 ) -> None:
+    budgets, seed = started.budgets, started.seed
+    assert budgets is not None  # it and the seed are unknown only of runs played elsewhere
+    assert seed is not None
     workspace, database = await asyncio.to_thread(_lay_out, stage)
     try:
         bench = Bench(workspace, stage.sandbox, stage.limits, database)
@@ -133,8 +137,8 @@ async def _play_and_grade(
                 turn=turn,
                 conversation=conversation,
                 tools=started.tools,
-                max_tokens=started.budgets.tokens_per_turn,
-                seed=turn_seed(started.seed, turn),
+                max_tokens=budgets.tokens_per_turn,
+                seed=turn_seed(seed, turn),
                 task_folder=stage.task.folder,
                 facts=stage.variant.facts,
             )
@@ -143,8 +147,9 @@ async def _play_and_grade(
         async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
             return await asyncio.to_thread(toolbox.call, turn, call)
 
-        async for event in play(opening(stage), respond, act, started.budgets):
+        async for event in play(opening(stage), respond, act, budgets):
             note(event)
+        note(await asyncio.to_thread(take_down, workspace, stage.variant))
         note(await asyncio.to_thread(_grade, stage, workspace, events))
     finally:
         await asyncio.shield(asyncio.to_thread(_clear_away, stage.sandbox, workspace, database))

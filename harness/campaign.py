@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from harness import predictions
 from harness.certificate import shortcoming
 from harness.config import Campaign, load_campaign
 from harness.errors import BadInput
@@ -40,10 +41,22 @@ class Work:
     settled: Counter[tuple[str, OutcomeName]] = field(default_factory=Counter)
     """Runs that have an outcome of the model's, by model and outcome."""
 
+    @property
+    def scope(self) -> predictions.Scope:
+        """What the campaign's predictions can be about."""
+        kinds = {model.name: model.kind for model in self.campaign.models}
+        return predictions.Scope.of(self.plan, kinds)
+
 
 def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
     campaign = load_campaign(folder.config)
+    for model in campaign.models:
+        if not model.PLAYS:
+            raise BadInput(
+                f"{folder.config}: {model.name!r} was played elsewhere and imported, so there is "
+                "nothing to run; fairtrial verify, histogram and export read it as any other"
+            )
     manifest = read_manifest(folder)
     suite = load_suite(campaign.suite, relative_to=folder.path)
     for task in suite.tasks:
@@ -68,7 +81,7 @@ def survey(folder: CampaignFolder) -> Work:
         owed.append(run)
         if folder.transcript(run.id).exists():
             spoiled.add(run.id)
-    return Work(
+    work = Work(
         folder=folder,
         campaign=campaign,
         suite=suite,
@@ -80,6 +93,9 @@ def survey(folder: CampaignFolder) -> Work:
         shortcoming=shortcoming(suite),
         settled=settled,
     )
+    if manifest is None and folder.predictions.exists():
+        predictions.read(folder.predictions, work.scope)
+    return work
 
 
 def ready(work: Work) -> None:

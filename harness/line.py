@@ -44,6 +44,14 @@ class Watch(Protocol):
     def slowed(self, model: str, seconds: float, at_once: int) -> None: ...
 
 
+class Nobody:
+    """Watches nothing."""
+
+    def paused(self, model: str, reason: str, patience_seconds: float) -> None: ...
+    def resumed(self, model: str, seconds: float) -> None: ...
+    def slowed(self, model: str, seconds: float, at_once: int) -> None: ...
+
+
 class Line:
     """One model, and what is known of how it can be reached."""
 

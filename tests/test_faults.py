@@ -78,7 +78,7 @@ def outcomes(folder: Path) -> list[tuple[str, str | None]]:
     return sorted((e.outcome, e.cause) for e in events if isinstance(e, Outcome))
 
 
-def faults(folder: Path) -> list[str]:
+def faults(folder: Path) -> list[str | None]:
     """The cause of every attempt that met a fault."""
     paths = CampaignFolder(folder).transcript_paths()
     return [e.cause for path in paths for e in read_transcript(path) if isinstance(e, Fault)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.records import ToolResult
-from harness.replay import compare
+from harness.replay.reexecute import compare
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
 
 CORE = {"suite": "agentic-core-v1", "runs_per_task": 1}

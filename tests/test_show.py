@@ -13,10 +13,20 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.errors import BadInput
-from harness.records import Event, Reply, Signal, ToolCall, ToolResult, Usage
+from harness.records import (
+    Change,
+    Entry,
+    Event,
+    Left,
+    Reply,
+    Signal,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from harness.terminal import one_line, safe
 from tests.transcripts import ending, plan_of, started, turn, write
-from verification.show import BLOCK, LONGEST_LINE, MOST_LINES, shorten, show
+from verification.show import BLOCK, LONGEST_LINE, MOST_COMPARED, MOST_LINES, diff_of, shorten, show
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m \u202etxt.exe\u2066 [bold red]markup[/] \u200b"
 
@@ -71,6 +81,62 @@ def test_a_run_is_told_from_its_header_to_its_outcome(tmp_path: Path) -> None:
     assert places == sorted(places)
 
 
+def file(content: str, *, executable: bool = False) -> Entry:
+    return Entry(kind="text", content=content, executable=executable)
+
+
+def changed(path: str, before: Entry | None, after: Entry | None) -> Left:
+    return Left(changes=(Change(path=path, before=before, after=after),))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (file("a\nb\n"), file("a\nc\nd\n"), "changed, +2 -1"),
+        (file("a\nb\n"), file("a\nb"), "changed, +1 -1"),
+        (None, file("a\nb"), "added, +2 -0"),
+        (file("a\n"), None, "removed, +0 -1"),
+        (file("a"), file("a", executable=True), "changed, can be run"),
+        (file("a"), Entry(kind="base64", content="/w=="), "changed"),
+        (file("a"), Entry(kind="link", content="/etc/passwd"), "now link (/etc/passwd)"),
+        (None, Entry(kind="omitted", content="300000 bytes"), "now omitted (300000 bytes)"),
+    ],
+)
+def test_what_a_run_left_is_told_file_by_file(
+    tmp_path: Path, before: Entry | None, after: Entry | None, told: str
+) -> None:
+    events = [changed("src/a.py", before, after), *ending("pass")]
+    text = shown(write(tmp_path, started(plan_of()), events))
+    assert "left in its workspace: 1 change " in text
+    assert f"  src/a.py: {told}\n" in text
+
+
+def test_the_lines_a_run_changed_are_shown_with_those_around_them(tmp_path: Path) -> None:
+    left = changed("a", file("1\n2\n3\n4\n5\n6\n"), file("1\n2\n3\n4\nfive\n6\n"))
+    text = shown(write(tmp_path, started(plan_of()), [left, *ending("pass")]))
+    lines = ["@@ -2,5 +2,5 @@", " 2", " 3", " 4", "-5", "+five", " 6"]
+    assert "\n".join(" " * BLOCK + line for line in lines) in text
+
+
+def test_what_is_missing_of_a_workspace_is_said(tmp_path: Path) -> None:
+    left = Left(changes=(), left_out="all of it: the workspace is gone")
+    text = shown(write(tmp_path, started(plan_of()), [left, *ending("wrong_answer")]))
+    assert "! not in the transcript: all of it: the workspace is gone" in text
+
+
+def test_many_changes_lose_their_end_unless_all_is_asked_for(tmp_path: Path) -> None:
+    changes = tuple(Change(path=f"file-{n}", before=None, after=file("x")) for n in range(100))
+    path = write(tmp_path, started(plan_of()), [Left(changes=changes), *ending("pass")])
+    assert f"and {100 - MOST_LINES} more changes; --full shows them" in shown(path)
+    assert "file-99: added" not in shown(path)
+    assert "file-99: added" in shown(path, full=True)
+
+
+def test_texts_that_take_long_to_compare_are_not_compared() -> None:
+    lines = "\n" * int(MOST_COMPARED**0.5 + 1)
+    assert diff_of(Change(path="a", before=file(lines), after=file("a" + lines))) == []
+
+
 def test_a_fault_is_told_with_its_cause(tmp_path: Path) -> None:
     text = shown(write(tmp_path, started(plan_of()), ending("infrastructure_error")))
     assert "fault: timeout" in text
@@ -94,13 +160,14 @@ def test_what_a_model_or_tool_writes_never_reaches_the_terminal_as_a_command(
         result(HOSTILE),
         Signal(turn=1, name="unknown_tool", detail=HOSTILE),
         Reply(turn=2, text=HOSTILE, reasoning=HOSTILE, raw=HOSTILE, finish_reason="stop"),
+        changed(HOSTILE, None, file(HOSTILE)),
         *ending("wrong_answer", turns=2),
     ]
     text = shown(write(tmp_path, started(plan_of()), events), colour=colour)
     for command in ("\x1b]", "\x1b[2J", "\x07", "\r", "\x9b", "\u202e", "\u2066", "\u200b"):
         assert command not in text
-    assert text.count(r"\x1b]0;owned\x07") == 7
-    assert text.count("red]markup[/]") == 7
+    assert text.count(r"\x1b]0;owned\x07") == 9
+    assert text.count("red]markup[/]") == 9
 
 
 def test_no_text_from_outside_can_pass_for_a_line_of_ours(tmp_path: Path) -> None:

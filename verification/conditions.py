@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.records import Started
+from harness.records import Record, Started
 
 Headers = Mapping[tuple[str, int], Started]
 """The headers of one model's runs, by task and repetition."""
+
+UNKNOWN = "unknown"
+"""What an imported run does not say. It differs from all that is known, not from itself."""
 
 MOST_NAMED = 3
 """Tasks that are named where many differ."""
@@ -16,9 +19,9 @@ MOST_NAMED = 3
 ASPECTS: Mapping[str, Callable[[Started], Mapping[str, Any]]] = {
     "suites": lambda header: {"suite": header.plan.suite},
     "versions of a task": lambda header: {"digest": header.task_digest[:12]},
-    "variants of a task": lambda header: {"digest": header.variant_digest[:12]},
-    "budgets": lambda header: header.budgets.model_dump(),
-    "sampling": lambda header: header.model.sampling.model_dump(),
+    "variants of a task": lambda header: {"digest": (header.variant_digest or UNKNOWN)[:12]},
+    "budgets": lambda header: _fields(header.budgets),
+    "sampling": lambda header: _fields(header.model.sampling),
 }
 """What must be the same where two runs are compared."""
 
@@ -40,7 +43,13 @@ def differences(a: Headers, b: Headers) -> list[str]:
     return found
 
 
+def _fields(record: Record | None) -> Mapping[str, Any]:
+    return record.model_dump() if record else {"all of it": UNKNOWN}
+
+
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    if a.keys() != b.keys():
+        return "known of one alone"
     return ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
 
 

@@ -74,10 +74,10 @@ class Exhibit:
     def markdown(self) -> str:
         """It as GitHub's Markdown, without its title: a table, and a paragraph a note."""
         rule = ["---:" if column.figures else "---" for column in self.columns]
-        rows = [[_escaped(column.heading) for column in self.columns], rule]
+        rows = [[escaped(column.heading) for column in self.columns], rule]
         rows += [[_in_markdown(cell) for cell in row] for row in self.rows]
         lines = [f"| {' | '.join(row)} |" for row in rows]
-        return "\n".join(lines) + "".join(f"\n\n{_escaped(note)}" for note in self.notes) + "\n"
+        return "\n".join(lines) + "".join(f"\n\n{escaped(note)}" for note in self.notes) + "\n"
 
 
 def _words(cell: Cell) -> str:
@@ -86,11 +86,11 @@ def _words(cell: Cell) -> str:
 
 def _in_markdown(cell: Cell) -> str:
     if isinstance(cell, Link):
-        return f"[{_escaped(cell.text)}](<{cell.target.replace('>', '%3E')}>)"
-    return _escaped(cell)
+        return f"[{escaped(cell.text)}](<{cell.target.replace('>', '%3E')}>)"
+    return escaped(cell)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """``text`` on one line, with all that Markdown would take for markup or a link disarmed."""
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     words = "".join(f"\\{c}" if c in "\\`*_{}[]|~#!" else c for c in line)

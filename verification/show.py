@@ -6,7 +6,9 @@ is indented on every line, so that no text can pass for a heading or an outcome.
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +16,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 from harness.records import (
+    Budgets,
+    Change,
     Ended,
+    Entry,
     Event,
     Fault,
     Graded,
+    Left,
     Outcome,
     Prompt,
     Repeat,
@@ -32,6 +38,9 @@ from harness.terminal import one_line, safe
 
 MOST_LINES, LONGEST_LINE = 30, 500
 """Lines of a text, and characters of a line, that are shown before the middle is left out."""
+
+MOST_COMPARED = 4_000_000
+"""Lines before a change times lines after it, up to which the two are compared."""
 
 BLOCK = 5
 """Columns by which texts from outside are indented; lines of ours begin before that."""
@@ -81,7 +90,7 @@ class _Printer:
                 self._reply(event)
             case ToolResult():
                 how = "" if event.ok else ", an error"
-                self.line(f"  <- {event.name}{how} ({event.seconds:.2f} s)", "cyan")
+                self.line(f"  <- {event.name}{how} ({_seconds(event.seconds, 2)})", "cyan")
                 self._block(event.content)
             case Signal():
                 self.line(f"  ! {event.name}: {event.detail}", "yellow")
@@ -89,8 +98,10 @@ class _Printer:
                 why = f"the budget of {event.budget} ran out" if event.budget else "it answered"
                 self._heading(f"ended in turn {event.turn}: {why}")
             case Fault():
-                self._heading(f"fault: {event.cause}")
+                self._heading(f"fault: {event.cause or 'of unknown cause'}")
                 self._block(event.detail)
+            case Left():
+                self._left(event)
             case Graded():
                 self._graded(event)
             case Outcome():
@@ -117,19 +128,17 @@ class _Printer:
             self._console.print(Text(margin).append_text(row), soft_wrap=True)
 
     def _started(self, started: Started) -> None:
-        model, sampling, budgets = started.model, started.model.sampling, started.budgets
+        model = started.model
         self.line(
             f"{model.name}, {started.task}, repetition {started.repetition}"
             f" of {started.plan.runs_per_task}, attempt {started.attempt}",
             "bold",
         )
-        limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
         facts = {
             "run": started.run,
             "campaign": f"{started.plan.campaign}, suite {started.plan.suite}",
-            "model": f"{model.kind}, temperature {sampling.temperature:g}, top_p "
-            f"{sampling.top_p:g}, seed {started.seed}",
-            "budgets": f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}",
+            "model": f"{model.kind}, {_sampling(started)}",
+            "budgets": _budgets(started.budgets),
             "tools": ", ".join(tool.name for tool in started.tools) or "none",
             "sandbox": str(started.sandbox.get("kind", "unknown")),
             "started": f"{started.started_at:%Y-%m-%d %H:%M:%S %Z}",
@@ -148,6 +157,19 @@ class _Printer:
             self.line(f"  -> {call.name}", "bold cyan")
             self._block(_arguments(call))
 
+    def _left(self, left: Left) -> None:
+        self._heading(f"left in its workspace: {_count(len(left.changes), 'change')}")
+        for change in left.changes if self._full else left.changes[:MOST_LINES]:
+            diff = diff_of(change)
+            self.line(f"  {change.path}: {_in_short(change, diff)}", "bold cyan")
+            if diff:
+                self._block("\n".join(diff))
+        unseen = 0 if self._full else len(left.changes) - MOST_LINES
+        if unseen > 0:
+            self.line(f"  and {_count(unseen, 'more change')}; --full shows them")
+        if left.left_out:
+            self.line(f"  ! not in the transcript: {left.left_out}", "yellow")
+
     def _graded(self, graded: Graded) -> None:
         self._heading(f"the checker {'accepts' if graded.passed else 'rejects'}")
         for check in graded.checks:
@@ -160,10 +182,50 @@ class _Printer:
         self._console.print()
         why = outcome.cause or outcome.budget
         signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
+        after = _seconds(outcome.seconds, 1)
         self.line(
-            f"{outcome.outcome}{f' ({why})' if why else ''} after {outcome.seconds:.1f} s{signals}",
+            f"{outcome.outcome}{f' ({why})' if why else ''} after {after}{signals}",
             COLOURS[outcome.outcome],
         )
+
+
+def diff_of(change: Change) -> list[str]:
+    """The lines that a change removed and added, with three of context, as ``diff -u`` has them.
+
+    None where one side is no text, nor where both are so long that comparing them takes minutes.
+    """
+    before, after = _lines(change.before), _lines(change.after)
+    if before is None or after is None or len(before) * len(after) > MOST_COMPARED:
+        return []
+    return list(difflib.unified_diff(before, after, lineterm=""))[2:]
+
+
+def _lines(entry: Entry | None) -> list[str] | None:
+    """The lines of a text; none where there is no file, None where it is something else."""
+    if entry is None:
+        return []
+    if entry.kind != "text":
+        return None
+    *lines, rest = entry.content.split("\n")
+    return [*lines, f"{rest} (no newline at its end)"] if rest else lines
+
+
+def _in_short(change: Change, diff: Sequence[str]) -> str:
+    """What became of a path: ``changed, +3 -1``."""
+    if change.after is None:
+        what = "removed"
+    elif change.after.kind in ("text", "base64"):
+        what = "changed" if change.before else "added"
+    else:
+        what = f"now {change.after.kind} ({change.after.content})"
+    if change.before and change.after and change.before.executable != change.after.executable:
+        what += ", can be run" if change.after.executable else ", cannot be run"
+    counts = [sum(line.startswith(sign) for line in diff) for sign in "+-"]
+    return f"{what}, +{counts[0]} -{counts[1]}" if diff else what
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def shorten(text: str) -> str:
@@ -195,6 +257,24 @@ def _spent(reply: Reply) -> str:
     if reply.model_seconds is not None:
         known.append(f"{reply.model_seconds:.1f} s")
     return f": {', '.join(known)}" if known else ""
+
+
+def _sampling(started: Started) -> str:
+    sampling = started.model.sampling
+    if sampling is None:
+        return "sampling unknown"
+    return f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, seed {started.seed}"
+
+
+def _budgets(budgets: Budgets | None) -> str:
+    if budgets is None:
+        return "unknown"
+    limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
+    return f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}"
+
+
+def _seconds(seconds: float | None, digits: int) -> str:
+    return "an unknown time" if seconds is None else f"{seconds:.{digits}f} s"
 
 
 def _arguments(call: ToolCall) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 from harness.store import CampaignFolder
 from harness.terminal import one_line
 from verification.evidence import read
+from verification.findings import exhibit
 from verification.tables import ALL_TASKS, pass_rates
 
 HEADINGS = {
@@ -39,8 +40,10 @@ WIDE = 100
 
 
 def print_summary(folder: CampaignFolder, console: Console) -> None:
-    """Print a table per model of a campaign; raises BadInput for unreadable transcripts."""
-    rates = pass_rates(read(folder))
+    """Print a table per model of a campaign, and one of what is notable in it; raises BadInput for
+    unreadable transcripts."""
+    evidence = read(folder)
+    rates = pass_rates(evidence)
     if rates.empty:
         console.print("No run has begun: there is nothing to show yet.")
         return
@@ -51,6 +54,8 @@ def print_summary(folder: CampaignFolder, console: Console) -> None:
         console.print(_same_tasks(rows.iloc[-1]))
     console.print()
     console.print(Text(NOTE, "dim"))
+    if len(evidence.findings):
+        exhibit(evidence).print(console)
 
 
 def percent(rate: float) -> str:

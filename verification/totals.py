@@ -49,7 +49,7 @@ class Attempt:
     run: str
     attempt: int
     transcript: str
-    seed: int
+    seed: int | None
     task_digest: str
     variant_seed: int | None
     started_at: str
@@ -119,7 +119,7 @@ def _add_up(attempt: Attempt, offered: set[str], events: Sequence[Event]) -> lis
                 _add_reply(attempt, event, offered)
             case ToolResult():
                 attempt.tool_errors += not event.ok
-                attempt.tool_seconds += event.seconds
+                attempt.tool_seconds += _known(event.seconds)
             case Repeat():
                 attempt.repeats += 1
             case Signal():
@@ -185,7 +185,7 @@ def _conclude(attempt: Attempt, outcome: Outcome) -> None:
     attempt.cause = outcome.cause
     attempt.budget = outcome.budget
     attempt.signals = " ".join(outcome.signals) or None
-    attempt.seconds = outcome.seconds - attempt.waited_seconds
+    attempt.seconds = _known(outcome.seconds) - attempt.waited_seconds
     attempt.ended_at = outcome.ended_at.isoformat()
 
 

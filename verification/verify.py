@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.store import CampaignFolder, write_whole
 from harness.terminal import one_line
+from verification import predictions
 from verification.evidence import read
 from verification.tables import Table, tables
 
@@ -23,8 +24,10 @@ Key = tuple[str, ...]
 
 def derive(folder: CampaignFolder, *, anew: bool = False) -> list[Table]:
     """Every CSV that a campaign's folder gives rise to; ``anew`` from the transcripts alone,
-    whatever was known of them. Raises BadInput for transcripts that cannot be read."""
-    return tables(read(folder, anew=anew))
+    whatever was known of them. Raises BadInput for transcripts or predictions that cannot be
+    read."""
+    evidence = read(folder, anew=anew)
+    return [*tables(evidence), *predictions.tables(folder, evidence)]
 
 
 def write(folder: CampaignFolder, *, anew: bool = False) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import sys
 
-from harness.cli import campaigns, evidence, suites, transcripts
+from harness.cli import campaigns, evidence, exchange, reports, suites, transcripts
 from harness.cli.app import app
 from harness.errors import BadInput, EvidenceDiffers, FairtrialError
 from harness.terminal import safe
 
-__all__ = ["app", "campaigns", "evidence", "main", "suites", "transcripts"]
+__all__ = ["app", "campaigns", "evidence", "exchange", "main", "reports", "suites", "transcripts"]
 
 
 def main() -> None:

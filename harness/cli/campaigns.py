@@ -105,6 +105,39 @@ def status(campaign: CampaignArgument) -> None:
         console.print(f"{len(work.owed)} runs are owed: fairtrial run {campaign}")
 
 
+@app.command(rich_help_panel=CAMPAIGNS)
+def predict(campaign: CampaignArgument) -> None:
+    """Predict a campaign before its first run; score the predictions after.
+
+    Where there is no predictions.toml yet, writes one to be filled in, with a line for every
+    model and task. Where there is one, checks it and shows how likely it makes each pass. The
+    first 'fairtrial run' files it: its SHA-256 and the time enter data/manifest.json. From then
+    on this command scores it beside a coin, and says so where it was changed or came too late.
+    """
+    from rich.console import Console
+
+    from harness import predictions
+    from harness.campaign import survey
+    from harness.store import CampaignFolder, write_whole
+    from verification.predictions import exhibits, expected
+
+    folder = CampaignFolder.find(campaign)
+    work = survey(folder)
+    console = Console()
+    if work.manifest is not None:
+        for exhibit in exhibits(folder):
+            exhibit.print(console)
+        return
+    if not folder.predictions.exists():
+        write_whole(folder.predictions, predictions.template(work.scope))
+        typer.echo(
+            f"{short(folder.predictions)}: written; fill it in, then: fairtrial predict {campaign}"
+        )
+        return
+    for exhibit in expected(folder, work.scope):
+        exhibit.print(console)
+
+
 @app.command("new-campaign", rich_help_panel=CAMPAIGNS)
 def new_campaign(
     folder: Annotated[Path, typer.Argument(help="Where to write it, e.g. campaigns/my-first.")],
@@ -155,7 +188,7 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
 
     from harness.config import load_campaign
     from verification import verify as evidence
-    from verification.histogram import draw
+    from verification.plots import draw
     from verification.summary import print_summary
 
     console = Console()

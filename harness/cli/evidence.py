@@ -49,16 +49,31 @@ def verify(
 
 
 @app.command(rich_help_panel=EVIDENCE)
-def histogram(campaign: CampaignArgument) -> None:
-    """Draw the failure modes in the terminal, and write them as PNG and SVG."""
+def histogram(
+    campaign: CampaignArgument,
+    of: Annotated[
+        str,
+        typer.Option(
+            "--of",
+            metavar="WHAT",
+            help="What the terminal shows: failures (how the runs ended), tasks (the same by "
+            "task), latency, calls (of tools), turns (to the outcome) or tokens.",
+        ),
+    ] = "failures",
+) -> None:
+    """Draw how runs ended, how long they took, and what they took, run by run.
+
+    One picture is shown in the terminal. All of them are written as PNG and SVG into the
+    campaign's verification/, for reports: drawn narrow, so that a phone can show them.
+    """
     from rich.console import Console
 
     from harness.store import CampaignFolder
-    from verification.histogram import draw
+    from verification.plots import draw
 
     folder = CampaignFolder.find(campaign)
     folder.prepare()
-    for path in draw(folder, Console()):
+    for path in draw(folder, Console(), of):
         typer.echo(path)
 
 

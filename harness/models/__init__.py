@@ -36,6 +36,9 @@ class ModelSettings(Record):
     WORLD: ClassVar[frozenset[str]] = frozenset()
     """The keys that only deal with the world: they may change while a campaign goes on."""
 
+    PLAYS: ClassVar[bool] = True
+    """Whether it can be asked anything here; an imported one cannot."""
+
     sampling: Sampling = Sampling()
     price: Price | None = Field(default=None, description="US dollars per million tokens")
 

@@ -87,7 +87,7 @@ class Transcript:
                     call = unanswered.pop()
                     call.result, call.ok = event.content, event.ok
                 case Started():
-                    run.turns_allowed = event.budgets.turns
+                    run.turns_allowed = event.budgets.turns if event.budgets else None
                     run.oracle_calls = event.oracle_calls
                 case Prompt():
                     run.prompts.append(event.content)

@@ -22,32 +22,39 @@ _ADMITS = re.compile(
     re.IGNORECASE,
 )
 
+_Tried = tuple[str, str, bool]
+"""A tool, its arguments, and whether it failed."""
+
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Failed calls that nothing came of, each at its first time."""
     if not any(_is_error(call) for call in _last_calls(run)):
         return
-    ignored: dict[tuple[str, str], Call] = {}
-    later: set[tuple[str, str]] = set()
+    ignored: dict[_Tried, Call] = {}
+    later: set[_Tried] = set()
     for reply in reversed(run.replies):
-        if reply is not run.replies[-1]:
-            for call in reply.calls:
-                key = (call.name, call.arguments)
-                if _is_error(call) and later <= {key}:
-                    ignored[key] = call
-        later.update((call.name, call.arguments) for call in reply.calls)
+        for call in reply.calls:
+            key = _tried(call)
+            went_on = later == {key} or (not later and run.answer is not None)
+            if went_on and _is_error(call):
+                ignored[key] = call
+        later.update(map(_tried, reply.calls))
         if len(later) > 1 or _ADMITS.search(reply.text):
             break  # whatever failed before this reply was dealt with
     for call in sorted(ignored.values(), key=lambda call: call.line):
         yield Seen(call.turn, call.line, _words(call, run))
 
 
+def _tried(call: Call) -> _Tried:
+    return call.name, call.arguments, call.failed
+
+
 def _last_calls(run: Transcript) -> Iterator[Call]:
     """The calls after which no two different ones came: no others can have been ignored."""
-    later: set[tuple[str, str]] = set()
+    later: set[_Tried] = set()
     for reply in reversed(run.replies):
         yield from reply.calls
-        later.update((call.name, call.arguments) for call in reply.calls)
+        later.update(map(_tried, reply.calls))
         if len(later) > 1:
             return
 

@@ -19,8 +19,8 @@ ROUNDS = 3
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Cycles, the shortest that explains each stretch of calls."""
-    times = Counter((call.name, call.arguments) for call in run.calls)
-    if max(times.values(), default=0) < ROUNDS:
+    often = Counter((call.name, call.arguments) for call in run.calls)
+    if not often or max(often.values()) < ROUNDS:
         return
     numbers: dict[tuple[str, str, str | None], int] = {}
     steps = [

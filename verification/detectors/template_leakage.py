@@ -16,22 +16,23 @@ from harness.terminal import one_line
 from verification.detectors import Seen
 from verification.detectors._transcript import Said, Transcript
 
+# Every piece of markup begins with one of four characters, which is looked for first: this is
+# several times as fast. What follows it stands here, and looks back at which of them it was.
 _FAMILIES = {
-    "ChatML": r"<\|(?:im_start|im_end|im_sep)\|>",
-    "Llama 3": r"<\|(?:begin_of_text|start_header_id|end_header_id|eot_id|eom_id|python_tag)\|>",
-    "gpt-oss": r"<\|(?:channel|start|end|message|call|return|constrain)\|>",
-    "Gemma 4": r"<\|[a-z][a-z_]*>|<[a-z][a-z_]*\|>",
-    "Gemma 2 and 3": r"</?(?:start|end)_of_turn>|<(?:start|end)_function_call>"
-    r"|```tool_(?:code|call)",
-    "Hermes or Qwen": r"</?tool_call>|</?tool_response>|<function=[\w.-]+>|<parameter=[\w.-]+>",
-    "Mistral": r"\[(?:TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|ARGS|/?INST)\]",
-    "DeepSeek": "<\uff5c[\\w\u2581]+\uff5c>",
-    "another template": r"<\|[a-z][a-z0-9_]*\|>",
-    "a call as JSON": r'\{\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters)"\s*:',
+    "ChatML": r"(?<=<)\|(?:im_start|im_end|im_sep)\|>",
+    "Llama 3": r"(?<=<)\|(?:begin_of_text|(?:start|end)_header_id|eot_id|eom_id|python_tag)\|>",
+    "gpt-oss": r"(?<=<)\|(?:channel|start|end|message|call|return|constrain)\|>",
+    "Gemma 4": r"(?<=<)(?:\|[a-z][a-z_]*>|[a-z][a-z_]*\|>)",
+    "Gemma 2 and 3": r"(?<=<)(?:/?(?:start|end)_of_turn>|(?:start|end)_function_call>)"
+    r"|(?<=`)``tool_(?:code|call)",
+    "Hermes or Qwen": r"(?<=<)(?:/?tool_(?:call|response)>|(?:function|parameter)=[\w.-]+>)",
+    "Mistral": r"(?<=\[)(?:TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|ARGS|/?INST)\]",
+    "DeepSeek": "(?<=<)\uff5c[\\w\u2581]+\uff5c>",
+    "another template": r"(?<=<)\|[a-z][a-z0-9_]*\|>",
+    "a call as JSON": r'(?<=\{)\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters)"\s*:',
 }
 _NAMES = tuple(_FAMILIES)
-_MARKUP = re.compile("|".join(f"({pattern})" for pattern in _FAMILIES.values()))
-_HINTS = ("<|", "|>", "_call", "tool_", "[", "<\uff5c", "_turn>", '"name"', "<function", "<param")
+_MARKUP = re.compile("[<[{`](?:" + "|".join(f"({each})" for each in _FAMILIES.values()) + ")")
 
 _QUOTES = frozenset("`'\"\u2018\u2019\u201c\u201d\u00ab\u00bb")
 
@@ -46,8 +47,6 @@ def find(run: Transcript) -> Iterator[Seen]:
 
 def leaks_in(text: str) -> list[re.Match[str]]:
     """Markup that is not merely quoted."""
-    if not any(hint in text for hint in _HINTS):
-        return []
     return [match for match in _MARKUP.finditer(text) if not _quoted(text, match)]
 
 

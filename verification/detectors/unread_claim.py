@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 
 from harness.terminal import one_line
 from verification.detectors import Seen
-from verification.detectors._shell import commands, file_names, only_lists
+from verification.detectors._shell import commands, file_names, names_a_file, only_lists
 from verification.detectors._transcript import Call, Transcript
 from verification.detectors.template_leakage import leaks_in
 
@@ -22,9 +22,6 @@ MOST_TEXT = 50_000
 """Characters of an answer that are looked at."""
 
 MOST_FILES = 20
-
-_NAME = re.compile(r"\w\.[a-z]")
-"""Without this no file is named."""
 
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
@@ -43,10 +40,10 @@ _FEWEST_WORDS = 3
 def find(run: Transcript) -> Iterator[Seen]:
     """The answer, if it makes such claims."""
     answer = run.answer
-    if answer is None or not _NAME.search(answer.text) or leaks_in(answer.text):
+    if answer is None or not names_a_file(answer.text) or leaks_in(answer.text):
         return
-    told = " ".join(" ".join(run.prompts).split())
-    claimed = _claimed(_FENCE.sub("\n", answer.text[:MOST_TEXT]), told)
+    text = _FENCE.sub("\n", answer.text[:MOST_TEXT])
+    claimed = _claimed(text, told=" ".join(" ".join(run.prompts).split()))
     unread = [path for path in claimed if not _was_seen(path, run.calls)]
     if unread:
         names = ", ".join(one_line(path, 40) for path in unread[:3])

@@ -1,0 +1,340 @@
+"""The author's numbers: each is a cell's, has its source, or is found."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import BadInput
+from harness.records import Signal
+from harness.store import CampaignFolder
+from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
+from tests.test_evidence import play_gemma
+from tests.transcripts import ending, plan_of, play, started, turn, write
+from verification import verify
+from verification.claims import differences, prose, unproved
+from verification.tables import Table
+
+GEMMA = "gemma-4-12b-it-q4_k_m"
+TASKS = {"task_03_investigate_log", "task_05_minimal_fix", "task_09_know_when_to_stop"}
+KNOWN = {GEMMA, "agentic-core-v1", f"2026-06-10-{GEMMA}-agentic-core-v1", *TASKS}
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
+    """The evidence of the published campaign: 22 of 30 passed, 6 were infrastructure's."""
+    return verify.derive(CampaignFolder(play_gemma(tmp_path_factory.mktemp("gemma"))))
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
+    """Two models and a script on one task; the first model's calls are 0, 0 and 1."""
+    path = tmp_path_factory.mktemp("two")
+    plan = plan_of(models=("m", "n", "script"), tasks=("task_09_know_when_to_stop",))
+    for repetition, calls in ((1, 0), (2, 0), (3, 1)):
+        where: dict[str, Any] = {"task": plan.tasks[0], "repetition": repetition}
+        play(path, plan, "wrong_answer", calls=calls, **where)
+        play(path, plan, "pass", calls=2, model="n", **where)
+    hostile = Signal(turn=1, name="template_leakage", detail="](javascript:alert(1)) <script>")
+    header = started(plan, model="script", kind="scripted", task=plan.tasks[0])
+    write(path, header, [*turn(1, text="x"), hostile, *ending("wrong_answer")])
+    return verify.derive(CampaignFolder(path))
+
+
+def said(citation: str, tables: list[Table]) -> str:
+    """What a citation alone becomes, without its link."""
+    line = prose(f"{{{{ {citation} }}}}", tables, "notes.md")
+    assert line.startswith("[")
+    return line[1:].partition("](verification/")[0]
+
+
+def numbers(text: str, tables: list[Table], known: set[str] = KNOWN) -> list[str]:
+    return [one.number for one in unproved(text, tables, known)]
+
+
+@pytest.mark.parametrize(
+    ("citation", "words"),
+    [
+        ("pass_rate_by_task[(all)].effective", "91.7%"),
+        ("pass_rate_by_task[(all)].effective_rate", "91.7%"),
+        ("pass_rate_by_task[ task_05 ].effective", "66.7%"),
+        ('pass_rate_by_task[m, "task_05"].effective', "66.7%"),
+        ("pass_rate_by_task[task=task_05, model=m].effective", "66.7%"),
+        ("pass_rate_by_task[(all)].effective | percent(0)", "92%"),
+        ("pass_rate_by_task[(all)].effective | percent(3)", "91.667%"),
+        ("pass_rate_by_task[(all)].effective | cell", "0.916667"),
+        ("pass_rate_by_task[(all)].effective | round(2)", "0.92"),
+        ("pass_rate_by_task[(all)].effective | k_of_n", "22/24"),
+        ("pass_rate_by_task[(all)].raw | k_of_n", "22/30"),
+        ("pass_rate_by_task[(all)].coverage | k_of_n", "24/30"),
+        ("failure_mode_histogram[infrastructure_error].share | k_of_n", "6/30"),
+        ("pass_rate_by_task[(all)].pass", "22"),
+        ("pass_rate_by_task[task_01].effective", "100%"),
+        ("pass_rate_by_task[task_01].effective | percent(1)", "100.0%"),
+        ("pass_rate_by_task[task_09].effective", "unknown"),
+        ("pass_rate_by_task[task_09].effective | percent", "unknown"),
+        ("latency_distribution[task_01].run_seconds_mean", "10.0"),
+        ("cost_breakdown.tokens_input", "4,800"),
+        ("cost_breakdown.usd", "unknown"),
+        ("runs[task_05, 3].outcome", r"wrong\_answer"),
+    ],
+)
+def test_a_citation_becomes_its_cell_as_people_write_it(
+    gemma: list[Table], citation: str, words: str
+) -> None:
+    assert said(citation, gemma) == words
+
+
+def test_a_value_is_linked_to_the_csv_that_proves_it(gemma: list[Table]) -> None:
+    text = "It passed {{ pass_rate_by_task[(all)].effective }}, and\nno more.\n"
+    assert prose(text, gemma, "notes.md") == (
+        "It passed [91.7%](verification/pass_rate_by_task.csv), and\nno more.\n"
+    )
+
+
+def test_a_source_becomes_a_footnote_once(gemma: list[Table]) -> None:
+    text = '{{ source("7.5 GB", "the card") }} and {{ source("20 GB", "the card") }}.\n'
+    assert prose(text, gemma, "notes.md") == (
+        "7.5 GB[^source-1] and 20 GB[^source-1].\n\n[^source-1]: the card\n"
+    )
+    assert numbers(text, gemma) == []
+
+
+def test_a_script_is_no_model_to_choose_between(two_models: list[Table]) -> None:
+    with pytest.raises(BadInput, match="say of which model: m, n"):
+        said("pass_rate_by_task[(all)].pass", [t for t in two_models if t.name != "runs.csv"])
+    assert said("pass_rate_by_task[n, task_09].raw | k_of_n", two_models) == "3/3"
+
+
+@pytest.mark.parametrize(
+    ("citation", "words"),
+    [
+        (
+            "pass_rates[task_05].effective",
+            "no table 'pass_rates'; did you mean 'pass_rate_by_task'?",
+        ),
+        ("pass_rate_by_task[task_55].effective", "no row of pass_rate_by_task has 'task_55'; did"),
+        (
+            "pass_rate_by_task[task_0].effective",
+            "9 rows of pass_rate_by_task fit; say of which task",
+        ),
+        ("pass_rate_by_task.effective", "say of which task: (all), task_01"),
+        ("pass_rate_by_task[task_05].efective", "did you mean 'effective'?"),
+        ("pass_rate_by_task[task_05].effective_", "several columns begin with 'effective_'"),
+        ("pass_rate_by_task[task_05].r", "several columns begin with 'r'"),
+        ("pass_rate_by_task[task_05].effective | persent", "did you mean 'percent'?"),
+        ("pass_rate_by_task[task_05].effective | percent(99)", "no filter 'percent(99)'"),
+        ("pass_rate_by_task[task_05].pass | k_of_n", "no count out of others"),
+        ("runs[task_05, 3].outcome | percent", "outcome holds no number"),
+        ('pass_rate_by_task["task_05].effective', "cannot be read"),
+        ("pass_rate_by_task[task_05]", "no citation of a cell"),
+        ("findings[x].detail", "no row of findings has 'x'"),
+        ("findings.detail", "findings has no rows yet"),
+        ('source("7.5 GB")', "no citation of a cell"),
+        ('source("7.5 GB", " ")', "where it is from"),
+        ("", "no citation of a cell"),
+    ],
+)
+def test_a_citation_that_names_no_cell_is_refused_with_what_there_is(
+    gemma: list[Table], citation: str, words: str
+) -> None:
+    with pytest.raises(BadInput) as refusal:
+        prose(f"first line\n\n{{{{ {citation} }}}}", gemma, "notes.md")
+    assert str(refusal.value).startswith("notes.md:3: ")
+    assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 9**9**9**9 }}",
+        "{{ runs.__class__ }}",
+        "{{ cycler.__init__.__globals__.os.popen('id') }}",
+        "{{ pass_rate_by_task[" + "(" * 100_000 + "].pass }}",
+        "{{ pass_rate_by_task" + " " * 100_000 + "}}",
+        "{{" + "{" * 1000 + "}}",
+        "{% for i in range(10**9) %}{% endfor %}",
+        "{# hidden #}",
+        "{{ never closed",
+        "<b>{{ never closed</b>",
+        "<div>\n{% for x in y %}\n</div>",
+        "an \U000f0000 of its own",
+    ],
+)
+def test_hostile_notes_are_refused_with_a_sentence_at_once(
+    gemma: list[Table], hostile: str
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(BadInput, match=r"^notes.md:\d: ") as refusal:
+        prose(hostile, gemma, "notes.md")
+    assert len(str(refusal.value)) < 600
+    assert time.monotonic() - began < 5
+
+
+def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Table]) -> None:
+    line = prose("{{ findings[script].detail }}", two_models, "notes.md")
+    assert r"\](javascript:alert(1)) &lt;script>" in line
+    assert "<script" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("It passed 91.7% of them.", ["91.7%"]),
+        ("22/30 and 3/3.", ["22/30", "3/3"]),
+        (
+            "It cost $0.03, for 1,024 tokens of 4k, at -3 (p = 0.40).",
+            ["$0.03", "1,024", "4k", "-3", "0.40"],
+        ),
+        ("**91**.7% and 9*1*.7%", ["91.7%", "91.7%"]),
+        ("&#57;1.7% and 9\\.5", ["91.7%", "9.5"]),
+        ("\u0663 and \u00bd and \u2461 and \uff19", ["\u0663", "\u00bd", "\u2461", "\uff19"]),
+        ("| model | score |\n|---|---|\n| m | 22 |", ["22"]),
+        ("## The 12 that counted", ["12"]),
+        ("![a chart of 8 bars](chart.png)", ["8"]),
+        ('[the runs](runs.csv "all 30")', ["30"]),
+        ("[22](runs.csv)", ["22"]),
+        ("<details><summary>5 of them</summary>\n6</details>", ["5", "6"]),
+        ("<b>7</b> <!-- 8 -->", ["7"]),
+        ("It is so.[^a]\n\n[^a]: Of 14 runs.", ["14"]),
+        ("[^91.7%] has no footnote.", ["91.7%"]),
+        ("Eight of ten task types, ninety per cent", ["Eight of ten", "ninety per cent"]),
+        ("On the A10G in 2026-06-11T10:10:02Z", ["A10G", "2026-06-11T10:10:02Z"]),
+        ("tasks 09 and 10", ["09", "10"]),
+    ],
+)
+def test_a_bare_number_is_found_however_it_is_spelled(
+    gemma: list[Table], text: str, found: list[str]
+) -> None:
+    assert numbers(text, gemma) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Gemma 4 12B and gemma-4-12b-it-Q4_K_M, the 12B at Q4_K_M, and Gemma 4's task.",
+        "On agentic-core-v1, task_05 and Task 5 and task_05_minimal_fix.",
+        f"Campaign 2026-06-10-{GEMMA}-agentic-core-v1.",
+        "`91.7%` and ``22/30``\n\n```\n3/3\n```\n\n    14.6\n",
+        "1. first\n2. second\n\n7) third",
+        "[there](https://example.org/2026/06#4) <https://example.org/5> https://example.org/6",
+        "It is so.[^1]\n\n[^1]: Said elsewhere.",
+        "Both of the two models did it, one of them twice; none in the first.",
+        "{{ pass_rate_by_task[(all)].effective }}",
+        "<span data-n='5'>words</span>",
+    ],
+)
+def test_what_is_no_claim_is_left_alone(gemma: list[Table], text: str) -> None:
+    assert numbers(text, gemma) == []
+
+
+def test_a_date_is_part_of_no_name_on_its_own(gemma: list[Table]) -> None:
+    assert numbers("It ran on 2026-06-10.", gemma) == ["2026-06-10"]
+    assert numbers("Gemma 4 30 of them, gemma 12", gemma) == ["30", "12"]
+
+
+def test_a_bare_number_names_its_line_and_the_citation_to_write(gemma: list[Table]) -> None:
+    text = "# Notes\n\nOn its own runs\nit reached 91.7% (22/24),\n66.7% on task_05, raw 22/30.\n"
+    found = unproved(text, gemma, KNOWN)
+    assert [(one.line, one.number) for one in found] == [
+        (4, "91.7%"),
+        (4, "22/24"),
+        (5, "66.7%"),
+        (5, "22/30"),
+    ]
+    assert [one.suggestion for one in found] == [
+        "{{ pass_rate_by_task[(all)].effective }}",
+        "{{ pass_rate_by_task[(all)].effective | k_of_n }}",
+        "{{ pass_rate_by_task[task_05].raw }}",
+        "{{ pass_rate_by_task[(all)].raw | k_of_n }}",
+    ]
+
+
+def test_every_suggestion_gives_the_number_as_it_was_written(gemma: list[Table]) -> None:
+    text = "91.7%, 92%, 22/24, 6/30, 22, 4,800, 10.0s, 20.0% on all; on task_03 66.667% in 10s."
+    for one in unproved(text, gemma, KNOWN):
+        assert one.suggestion is not None, one
+        words = said(one.suggestion.strip("{} "), gemma)
+        assert words == one.number.removesuffix("s")
+
+
+def test_a_false_number_finds_no_cell_that_says_it(two_models: list[Table]) -> None:
+    # As published: "0 tool calls in all three runs", where the mean of 0, 0 and 1 is 0.3.
+    text = "On task_09 the model m dispatched 0 tool calls on average, not 0.3."
+    assert numbers(text, two_models) == ["0", "0.3"]
+    mean = "tool_calls_by_task[m, task_09].mean"
+    assert said(f"{mean} | round(1)", two_models) == "0.3"
+    suggestions = [one.suggestion for one in unproved(text, two_models, KNOWN)]
+    assert suggestions[1] == f"{{{{ {mean} | round(1) }}}}"
+    assert mean not in str(suggestions[0])
+
+
+def test_long_notes_are_read_in_no_time(gemma: list[Table]) -> None:
+    began = time.monotonic()
+    line = (
+        "It passed {{ pass_rate_by_task[(all)].effective }} of `its` **own** runs, Gemma 4 12B.\n"
+    )
+    assert numbers(line * 2000, gemma) == []
+    assert prose(line * 2000, gemma, "notes.md").count("91.7%") == 2000
+    assert time.monotonic() - began < 30
+
+
+def test_a_line_that_was_changed_by_hand_is_named_with_both_values() -> None:
+    derived = "# A report\n\n22/30 passed, 73.3% of all.\nThe end.\n"
+    assert differences(derived, derived) == []
+    assert differences(derived.replace("22/30", "23/30"), derived) == [
+        '3: "23/30 passed, 73.3% of all." on disk, "22/30 passed, 73.3% of all." derived'
+    ]
+    assert differences(derived.replace("73.3%", "76.7%"), derived) == [
+        '3: "76.7% of all." on disk, "73.3% of all." derived'
+    ]
+    assert differences(derived + "More.\n", derived) == ['5: not derived: "More."']
+    assert differences("# A report\n\nThe end.\n", derived) == [
+        '3: missing, derived: "22/30 passed, 73.3% of all."'
+    ]
+    assert differences(derived.rstrip("\n"), derived) == ["4: the line ends differ"]
+
+
+def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaign) -> None:
+    folder = make_campaign(ORACLE + NOTHING)
+    assert fairtrial("run", folder).returncode == 0
+    notes = folder / "notes.md"
+    cited = "{{ pass_rate_by_task[oracle, (all)].raw | k_of_n }}"
+    notes.write_text(f"The oracle passed\n{cited} on first-steps-v1.\n", encoding="utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    notes.write_text("The oracle passed\n11/12 on first-steps-v1.\n", encoding="utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 1
+    assert 'notes.md:2: "11/12" is proved by no cell' in done.stdout
+    notes.write_text("The oracle passed\n12/12 on first-steps-v1.\n", encoding="utf-8")
+    assert f'"12/12" cites no cell; write {cited}' in fairtrial("check-claims", folder).stdout
+    notes.write_text("{{ pass_rate[oracle].pass }}", encoding="utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("fairtrial: notes.md:1: ")
+    csv = folder / "verification" / "pass_rate_by_task.csv"
+    csv.write_text(csv.read_text(encoding="utf-8").replace(",12,", ",13,"), encoding="utf-8")
+    notes.write_text("Words.", encoding="utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 1
+    assert "pass_rate_by_task.csv: row" in done.stdout
+
+
+def test_claims_need_notes_and_a_campaign_that_has_run(make_campaign: MakeCampaign) -> None:
+    folder: Path = make_campaign(ORACLE)
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 2
+    assert "nothing has run yet" in done.stderr
+    assert fairtrial("run", folder).returncode == 0
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 2
+    assert "notes.md: no such file" in done.stderr
+    (folder / "notes.md").write_bytes(b"\xff\xfe")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
