@@ -40,7 +40,7 @@ def take_down(workspace: Path, variant: Variant) -> Left:
         changed = [
             path for path, what in found.items() if not _same(workspace, path, what, variant)
         ]
-    except (WorkspaceError, InfrastructureFault) as error:
+    except (WorkspaceError, InfrastructureFault, OSError) as error:
         return Left(changes=(), left_out=f"all of it: {error}")
     removed = [path for path in variant.files.keys() - found.keys() if not _is_cache(path)]
     paths = sorted(changed + removed)

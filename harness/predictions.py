@@ -25,6 +25,8 @@ manifest. What comes later is no prediction, and a later change shows.
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +38,7 @@ from pydantic import Field
 from harness.errors import BadInput, did_you_mean
 from harness.records import Plan, Record
 from harness.store import CampaignFolder, Filed, Manifest, read_manifest
+from harness.terminal import one_line
 from harness.toml_file import read_toml, validate
 
 FailureMode = Literal["wrong_answer", "gave_up"]
@@ -164,15 +167,12 @@ def template(scope: Scope) -> str:
             f"{scope.campaign}: all of its models are scripted, and what a script does is known; "
             "there is nothing to predict"
         )
-    width = max(map(len, scope.tasks))
-    line = (
-        f'= {{ passes = {scope.runs_per_task}, confidence = 0.8, failure_mode = "wrong_answer" }}'
-    )
-    tables = [
-        "\n".join([f'[models."{model}"]', *(f"# {task:<{width}} {line}" for task in scope.tasks)])
-        for model in scope.models
-    ]
-    heading = _TEMPLATE.format(campaign=scope.campaign, runs=scope.runs_per_task)
+    tasks = [_key(task) for task in scope.tasks]
+    width = max(map(len, tasks))
+    values = f'passes = {scope.runs_per_task}, confidence = 0.8, failure_mode = "wrong_answer"'
+    lines = [f"# {task:<{width}} = {{ {values} }}" for task in tasks]
+    tables = ["\n".join([f"[models.{_key(model)}]", *lines]) for model in scope.models]
+    heading = _TEMPLATE.format(campaign=one_line(scope.campaign), runs=scope.runs_per_task)
     return "\n\n".join([heading, *tables]) + "\n"
 
 
@@ -188,6 +188,11 @@ _TEMPLATE = """\
 # failure_mode  how the runs that fail will fail: "wrong_answer" or "gave_up"; may be left out
 author = ""
 note = \"\""""
+
+
+def _key(name: str) -> str:
+    """A name as a key of TOML: in quotes, escaped as JSON does, unless it can stand bare."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _before(folder: CampaignFolder, *, there: bool) -> Standing:

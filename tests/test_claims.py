@@ -109,6 +109,29 @@ def test_a_script_is_no_model_to_choose_between(two_models: list[Table]) -> None
     assert said("pass_rate_by_task[n, task_09].raw | k_of_n", two_models) == "3/3"
 
 
+def test_the_only_model_need_not_be_named_nor_one_whose_name_begins_another(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(models=("m", "script"), runs_per_task=1)
+    play(tmp_path / "one", plan, "pass")
+    play(tmp_path / "one", plan, "wrong_answer", model="script", kind="scripted")
+    one = verify.derive(CampaignFolder(tmp_path / "one"))
+    assert said("pass_rate_by_task[(all)].raw | k_of_n", one) == "1/1"
+    assert said("pass_rate_by_task[script, (all)].raw | k_of_n", one) == "0/1"
+    plan = plan_of(models=("m", "m-2"), runs_per_task=1)
+    play(tmp_path / "two", plan, "pass")
+    play(tmp_path / "two", plan, "wrong_answer", model="m-2")
+    two = verify.derive(CampaignFolder(tmp_path / "two"))
+    assert said("pass_rate_by_task[m, (all)].raw | k_of_n", two) == "1/1"
+
+
+def test_code_is_left_as_it_is(gemma: list[Table]) -> None:
+    text = "`{{ no.citation }}` and {{ cost_breakdown.usd }}\n\n```\n{% for %} {{ x }}\n```\n"
+    assert prose(text, gemma, "notes.md") == text.replace(
+        "{{ cost_breakdown.usd }}", "[unknown](verification/cost_breakdown.csv)"
+    )
+
+
 @pytest.mark.parametrize(
     ("citation", "words"),
     [
@@ -205,6 +228,7 @@ def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Tabl
         ("Eight of ten task types, ninety per cent", ["Eight of ten", "ninety per cent"]),
         ("On the A10G in 2026-06-11T10:10:02Z", ["A10G", "2026-06-11T10:10:02Z"]),
         ("tasks 09 and 10", ["09", "10"]),
+        ("the XL12B", ["XL12B"]),
     ],
 )
 def test_a_bare_number_is_found_however_it_is_spelled(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from harness.config import load_campaign
-from harness.records import Budgets, Plan
+from harness.records import Budgets, Event, Plan
 from harness.schedule import runs_of, turn_seed
 from tests.conftest import ORACLE, MakeCampaign, fairtrial
 
@@ -58,6 +59,14 @@ def test_the_schemas_are_published(name: str) -> None:
     schema = json.loads(fairtrial("schema", name).stdout)
     assert schema["$schema"].endswith("2020-12/schema")
     assert "properties" in schema or "oneOf" in schema
+
+
+def test_the_transcripts_schema_knows_every_event() -> None:
+    schema = json.loads(fairtrial("schema", "transcript").stdout)
+    events = get_args(get_args(Event)[0])
+    types = {event.model_fields["type"].default for event in events}
+    assert "left" in types
+    assert schema["discriminator"]["mapping"].keys() == types
 
 
 def test_the_campaigns_schema_knows_the_keys_of_every_kind_of_model() -> None:

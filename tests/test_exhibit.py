@@ -44,3 +44,13 @@ def test_a_narrow_terminal_loses_no_words() -> None:
     words = "one_very_long_name_of_a_task_that_has_no_space_in_it"
     text = printed(Exhibit("t", COLUMNS, [(words, "1")]), width=30)
     assert words in text.replace("\n", "").replace(" ", "")
+
+
+def test_in_a_terminal_too_narrow_for_its_table_each_row_is_a_block_of_lines() -> None:
+    columns = [Column("model"), *(Column(f"figure {n}", figures=True) for n in range(9))]
+    exhibit = Exhibit("t", columns, [("one", *"123456789"), ("two", *"987654321")], ["a note"])
+    lines = [line.split() for line in printed(exhibit, width=40).splitlines()]
+    assert [line for line in lines if line[:1] == ["model"]] == [["model", "one"], ["model", "two"]]
+    assert [line[2] for line in lines if line[:2] == ["figure", "8"]] == ["9", "1"]
+    assert lines[-1] == ["a", "note"]
+    assert "figure 0 " in printed(exhibit, width=120).splitlines()[2]

@@ -1,9 +1,12 @@
-"""A transcript played again says the same, or says where it does not."""
+"""A transcript played again says the same, or says where it does not: its checks, its calls."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +15,25 @@ import pytest
 
 from harness.records import ToolResult
 from harness.replay.reexecute import compare
-from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
+from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, fairtrial
 
-CORE = {"suite": "agentic-core-v1", "runs_per_task": 1}
+Event = dict[str, Any]
+GRADES = ["regrade", "reexecute"]
+"""The grades that need no model."""
 
 
-def transcripts(folder: Path, task: str) -> list[Path]:
+def transcripts(folder: Path, task: str = "", model: str = "") -> list[Path]:
+    """The transcripts of a campaign whose task and model have names that begin so."""
     paths = sorted(folder.glob("data/transcripts/*.jsonl"))
-    return [path for path in paths if f'"task":"{task}' in path.read_text().split("\n")[0]]
+    headers = {path: json.loads(path.read_text().split("\n")[0]) for path in paths}
+    return [
+        path
+        for path, header in headers.items()
+        if header["task"].startswith(task) and header["model"]["name"].startswith(model)
+    ]
 
 
-def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def rewrite(path: Path, change: Callable[[Event], None]) -> None:
     """Apply ``change`` to every event of a transcript."""
     events = [json.loads(line) for line in path.read_text().splitlines()]
     for event in events:
@@ -30,28 +41,75 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-@pytest.fixture
-def oracle_run(make_campaign: MakeCampaign) -> Path:
-    """The transcript of an oracle that fixed the failing test, with the shell."""
-    folder = make_campaign(ORACLE, **CORE)
+def without(path: Path, kind: str) -> None:
+    """Take the events of one type out of a transcript."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if json.loads(line)["type"] != kind))
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign of the ten tasks, played by the oracle and by nobody."""
+    folder = tmp_path_factory.mktemp("played") / "trial"
+    folder.mkdir()
+    (folder / "campaign.toml").write_text(
+        f'suite = "agentic-core-v1"\nruns_per_task = 1\n{ORACLE}{NOTHING}'
+    )
     assert fairtrial("run", folder).returncode == 0
-    return transcripts(folder, "task_01")[0]
+    return folder
 
 
-def test_an_oracles_run_replays_to_the_same_results_and_verdict(
-    make_campaign: MakeCampaign,
-) -> None:
-    folder = make_campaign(ORACLE + NOTHING, **CORE)
-    fairtrial("run", folder)
-    for path in folder.glob("data/transcripts/*.jsonl"):
+@pytest.fixture
+def core(played: Path, tmp_path: Path) -> Path:
+    """A copy of that campaign, to be changed."""
+    return shutil.copytree(played, tmp_path / "copy" / "trial")
+
+
+@pytest.fixture
+def oracle_run(core: Path) -> Path:
+    """The transcript of an oracle that fixed the failing test, with the shell."""
+    return transcripts(core, "task_01", "oracle")[0]
+
+
+def table(stdout: str) -> dict[str, list[str]]:
+    """The rows of the table that --all ends in, by model."""
+    rows = [line.split() for line in stdout.splitlines()]
+    return {row[0]: row[1:] for row in rows if row and row[0] in ("oracle", "nothing", "stuck")}
+
+
+def test_an_oracles_run_replays_to_the_same_results_and_verdict(core: Path) -> None:
+    for path in transcripts(core, "task_01") + transcripts(core, "task_10"):
         done = fairtrial("replay", path)
         calls = path.read_text().count('"type":"tool_result"')
         assert done.stdout == f"same verdict, {calls} of {calls} results identical\n", done.stderr
         assert done.returncode == 0
 
 
+@pytest.mark.parametrize("grade", GRADES)
+def test_all_runs_of_a_campaign_come_out_as_they_were_recorded(played: Path, grade: str) -> None:
+    done = fairtrial("replay", played, "--all", "--grade", grade)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert table(done.stdout) == {
+        "oracle": ["10", "10", "0", "0", "0", "100.0%"],
+        "nothing": ["10", "10", "0", "0", "0", "100.0%"],
+    }
+
+
+def test_a_regrading_executes_no_call(oracle_run: Path) -> None:
+    def change(event: Event) -> None:
+        if event["type"] == "reply":
+            for call in event["tool_calls"]:
+                call["arguments"] = '{"command": "rm -rf ."}'
+
+    rewrite(oracle_run, change)
+    done = fairtrial("replay", oracle_run, "--grade", "regrade")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("same verdict, ")
+    assert fairtrial("replay", oracle_run).returncode == 1
+
+
 def test_a_result_that_differs_is_shown_and_fails(oracle_run: Path) -> None:
-    def change(event: dict[str, Any]) -> None:
+    def change(event: Event) -> None:
         if event["type"] == "tool_result" and event["turn"] == 1:
             event["content"] += "\nand a line that nobody printed"
 
@@ -63,30 +121,34 @@ def test_a_result_that_differs_is_shown_and_fails(oracle_run: Path) -> None:
     assert "the replay differs" in done.stderr
 
 
-def test_a_verdict_that_differs_is_shown_and_fails(oracle_run: Path) -> None:
-    def change(event: dict[str, Any]) -> None:
+@pytest.mark.parametrize("grade", GRADES)
+def test_a_verdict_that_differs_is_shown_and_fails(oracle_run: Path, grade: str) -> None:
+    def change(event: Event) -> None:
         if event["type"] == "graded":
             event["checks"][0]["passed"] = False
 
     rewrite(oracle_run, change)
-    done = fairtrial("replay", oracle_run)
+    done = fairtrial("replay", oracle_run, "--grade", grade)
     assert done.returncode == 1
     assert "another verdict" in done.stdout
 
 
-def test_an_outcome_that_was_changed_by_hand_is_shown_and_fails(oracle_run: Path) -> None:
-    def change(event: dict[str, Any]) -> None:
+@pytest.mark.parametrize("grade", GRADES)
+def test_an_outcome_that_was_changed_by_hand_is_shown_and_fails(
+    oracle_run: Path, grade: str
+) -> None:
+    def change(event: Event) -> None:
         if event["type"] == "outcome":
             event["outcome"] = "wrong_answer"
 
     rewrite(oracle_run, change)
-    done = fairtrial("replay", oracle_run)
+    done = fairtrial("replay", oracle_run, "--grade", grade)
     assert done.returncode == 1
     assert "another outcome: wrong_answer is recorded, and it is pass" in done.stdout
 
 
 def test_nothing_that_a_transcript_holds_is_obeyed_by_the_terminal(oracle_run: Path) -> None:
-    def change(event: dict[str, Any]) -> None:
+    def change(event: Event) -> None:
         if event["type"] == "tool_result":
             event["content"] = "\x1b]0;owned\x07" + event["content"]
 
@@ -105,10 +167,8 @@ def test_a_run_cut_off_by_a_kill_replays_as_far_as_it_came(oracle_run: Path) -> 
     assert done.stdout == "no verdict was recorded, 1 of 1 results identical\n"
 
 
-def test_a_task_that_is_no_longer_the_same_is_refused(
-    make_campaign: MakeCampaign, oracle_run: Path
-) -> None:
-    def change(event: dict[str, Any]) -> None:
+def test_a_task_that_is_no_longer_the_same_is_refused(oracle_run: Path) -> None:
+    def change(event: Event) -> None:
         if event["type"] == "started":
             event["task_digest"] = "0" * 64
 
@@ -125,6 +185,140 @@ def test_a_transcript_away_from_its_campaign_is_replayed_on_the_suite_of_its_nam
     lonely.parent.mkdir(parents=True)
     shutil.copy(oracle_run, lonely)
     assert fairtrial("replay", lonely).returncode == 0
+
+
+def put_the_bug_back(event: Event) -> None:
+    """As if the run had left the one file that it mended as it was."""
+    if event["type"] == "left":
+        (change,) = event["changes"]
+        change["after"] = change["before"]
+
+
+def test_other_files_than_the_run_left_are_another_verdict(oracle_run: Path) -> None:
+    rewrite(oracle_run, put_the_bug_back)
+    done = fairtrial("replay", oracle_run, "--grade", "regrade")
+    assert done.returncode == 1
+    assert "another verdict" in done.stdout
+
+
+def test_other_files_than_the_calls_leave_are_named(oracle_run: Path) -> None:
+    rewrite(oracle_run, put_the_bug_back)
+    done = fairtrial("replay", oracle_run)
+    assert done.returncode == 1
+    assert "it left another workspace: instalments/plan.py" in done.stdout
+
+
+def test_an_older_transcript_is_re_executed_but_not_regraded(oracle_run: Path) -> None:
+    without(oracle_run, "left")
+    assert fairtrial("replay", oracle_run).returncode == 0
+    done = fairtrial("replay", oracle_run, "--grade", "regrade")
+    assert done.returncode == 2
+    assert "does not tell what its run left" in done.stderr
+
+
+def test_nothing_is_graded_from_half_a_state(oracle_run: Path) -> None:
+    def change(event: Event) -> None:
+        if event["type"] == "left":
+            event["left_out"] = "17 more changes"
+
+    rewrite(oracle_run, change)
+    done = fairtrial("replay", oracle_run, "--grade", "regrade")
+    assert done.returncode == 2
+    assert "not all that the run left was written down; missing: 17 more changes" in done.stderr
+
+
+@pytest.fixture
+def stuck(make_campaign: MakeCampaign, tmp_path: Path) -> Path:
+    """A campaign with a model that leaves files of many kinds, and whose turns run out."""
+    commands = "echo hi > notes.txt; ln -s /etc/passwd door; mkfifo pipe; chmod +x notes.txt"
+    call = {"name": "shell", "arguments": {"command": commands}}
+    (tmp_path / "stuck.jsonl").write_text(f"{json.dumps({'calls': [call]})}\n" * 2)
+    model = '[[models]]\nname = "stuck"\nkind = "scripted"\nscript = "../stuck.jsonl"\n'
+    folder = make_campaign(f"{model}[budgets]\nturns = 1\n", runs_per_task=1)
+    assert fairtrial("run", folder).returncode == 0
+    return folder
+
+
+def test_what_is_left_where_a_budget_ran_out_is_told_before_the_verdict(stuck: Path) -> None:
+    path = transcripts(stuck, "task_03")[0]
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [event["type"] for event in events][-4:] == ["ended", "left", "graded", "outcome"]
+    assert events[-4]["budget"] == "turns"
+    assert [(c["path"], c["after"]["kind"]) for c in events[-3]["changes"]] == [
+        ("door", "link"),
+        ("notes.txt", "text"),
+        ("pipe", "other"),
+    ]
+    done = fairtrial("replay", stuck, "--all", "--grade", "regrade")
+    assert table(done.stdout) == {"stuck": ["4", "4", "0", "0", "0", "100.0%"]}
+    assert "  notes.txt: added, +1 -0\n" in fairtrial("show", path).stdout
+
+
+def test_runs_that_differ_are_counted_listed_and_fail(core: Path) -> None:
+    (run,) = transcripts(core, "task_01", "oracle")
+    rewrite(run, put_the_bug_back)
+    without(transcripts(core, "task_02", "oracle")[0], "left")
+    cut = transcripts(core, "task_03", "oracle")[0]
+    cut.write_bytes(cut.read_bytes()[:-20])
+    transcripts(core, "task_04", "oracle")[0].write_text('{"type":"started"\n')
+    done = fairtrial("replay", core, "--all", "--grade", "regrade")
+    assert done.returncode == 1
+    assert "1 runs differ from their replay" in done.stderr
+    assert table(done.stdout) == {
+        "oracle": ["9", "6", "1", "1", "1", "85.7%"],
+        "nothing": ["10", "10", "0", "0", "0", "100.0%"],
+    }
+    assert "(unreadable)" in done.stdout
+    assert "oracle, task_01_fix_failing_test #1 differs" in done.stdout
+    assert "another verdict: " in done.stdout
+    assert "does not tell what its run left" in done.stdout
+
+
+def test_a_long_list_of_differences_is_cut(core: Path) -> None:
+    def change(event: Event) -> None:
+        if event["type"] == "outcome":
+            event["outcome"] = "gave_up"
+
+    for path in transcripts(core):
+        rewrite(path, change)
+    done = fairtrial("replay", core, "--all", "--grade", "regrade")
+    assert done.stdout.count("another outcome: gave_up is recorded") == 10
+    assert "... and 10 more that differ" in done.stdout
+
+
+def test_where_nothing_could_be_replayed_is_not_called_a_success(core: Path) -> None:
+    for path in transcripts(core):
+        without(path, "left")
+    done = fairtrial("replay", core, "--all", "--grade", "regrade")
+    assert done.returncode == 2
+    assert "none of its 20 runs could be replayed" in done.stderr
+    assert table(done.stdout)["oracle"] == ["10", "0", "0", "10", "0"]
+
+
+def test_a_campaign_is_asked_for_as_one(core: Path, make_campaign: MakeCampaign) -> None:
+    done = fairtrial("replay", core)
+    assert done.returncode == 2
+    assert "add --all" in done.stderr
+    done = fairtrial("replay", make_campaign(), "--all")
+    assert done.returncode == 2
+    assert "nothing has run yet" in done.stderr
+
+
+def test_a_replay_that_is_stopped_shows_what_it_found(core: Path) -> None:
+    def dawdle(event: Event) -> None:
+        if event["type"] == "reply":
+            for call in event["tool_calls"]:
+                call["name"], call["arguments"] = "shell", '{"command": "sleep 25"}'
+
+    rewrite(transcripts(core, "task_01", "oracle")[0], dawdle)
+    process = subprocess.Popen(
+        command("replay", core, "--all"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "")
+    assert "of 20 runs were looked at." in stdout
 
 
 @pytest.mark.parametrize(

@@ -188,9 +188,11 @@ class Sheets:
         paragraph, is about; None where there is none."""
         best, citation = (0, 0), None
         for cell, how in self._candidates(number):
+            if not self._gives(cell, how, number):
+                continue
             fit = _fit(cell, line), _fit(cell, paragraph)
-            if fit > best and self._gives(cell, how, number):
-                best, citation = fit, self._citation(cell, how)
+            if fit > best and (found := self._citation(cell)):
+                best, citation = fit, f"{{{{ {found}{f' | {how}' if how else ''} }}}}"
         return citation
 
     def _gives(self, cell: Cell, how: Filter | None, number: str) -> bool:
@@ -203,7 +205,7 @@ class Sheets:
         """Cells and formats that could give a number of this form."""
         decimals = len(number.rstrip("%").partition(".")[2])
         for name in sorted(self._tables, key=lambda name: name == "runs"):
-            if name in ("attempts", "findings") or len(self.rows(name)) > MOST_ROWS:
+            if len(self.rows(name)) > MOST_ROWS:
                 continue
             keys = self.keys(name)
             for row in self.rows(name):
@@ -216,23 +218,22 @@ class Sheets:
                         yield cell, None
                         yield cell, Filter("percent" if rate else "round", decimals)
 
-    def _citation(self, cell: Cell, how: Filter | None) -> str:
-        """A citation of a cell, without the model where it can do without."""
+    def _citation(self, cell: Cell) -> str | None:
+        """A citation of a cell, without the model where it can do without; None where its keys
+        do not tell it apart."""
         cells = {key: cell.row[key] for key in self.keys(cell.table) if cell.row[key]}
         if "run" in cells:
             cells = {"run": cells["run"]}
-        column = _short_column(cell.column) + (f" | {how}" if how else "")
-        without = [_shortened(key, text) for key, text in cells.items() if key != "model"]
-        keys = f"[{', '.join(without)}]" if without else ""
-        if not self._names(f"{cell.table}{keys}.{column}", cell):
-            keys = f"[{', '.join(_shortened(key, text) for key, text in cells.items())}]"
-        return f"{{{{ {cell.table}{keys}.{column} }}}}"
-
-    def _names(self, citation: str, cell: Cell) -> bool:
-        try:
-            return self.cite(citation)[0] == cell
-        except BadInput:
-            return False
+        for left_out in ("model", None):
+            texts = [_shortened(key, text) for key, text in cells.items() if key != left_out]
+            keys = f"[{', '.join(texts)}]" if texts else ""
+            citation = f"{cell.table}{keys}.{_short_column(cell.column)}"
+            try:
+                if self.cite(citation)[0] == cell:
+                    return citation
+            except BadInput:
+                continue
+        return None
 
 
 MOST_ROWS = 1000

@@ -7,6 +7,7 @@ how hard each task is, or that one model has lost more runs of a task than the o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy.stats import fisher_exact, hypergeom, norm
 from statsmodels.stats.multitest import multipletests
 
 from verification.statistics import Interval
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 TIE = 1 + 1e-7
 """Probabilities this near to each other count as equal, as in R's fisher.test."""
@@ -59,10 +62,16 @@ def stratified(duels: Sequence[Duel]) -> float:
         raise ValueError("no task was played by both")
     chances = np.ones(1)
     for passes_a, runs_a, passes_b, runs_b in duels:
-        every = hypergeom(runs_a + runs_b, passes_a + passes_b, runs_a)
-        chances = np.convolve(chances, every.pmf(np.arange(runs_a + 1)))
+        chances = np.convolve(chances, _lots(passes_a + passes_b, runs_a, runs_b))
     seen = chances[sum(duel.passes_a for duel in duels)]
     return min(1.0, float(chances[chances <= seen * TIE].sum()))
+
+
+@lru_cache(maxsize=1024)
+def _lots(passes: int, runs_a: int, runs_b: int) -> Array:
+    """The chances that 0, 1, ... of ``passes`` fall to model A, by lot."""
+    chances: Array = hypergeom.pmf(np.arange(runs_a + 1), runs_a + runs_b, passes, runs_a)
+    return chances
 
 
 def gap(duels: Sequence[Duel]) -> float:
@@ -102,12 +111,9 @@ def gap_interval(duels: Sequence[Duel], confidence: float = 0.95) -> Interval:
     hair = 1e-9
     low = brentq(excess, -1, seen - hair) if seen > hair - 1 else -1.0
     high = brentq(excess, seen + hair, 1) if seen < 1 - hair else 1.0
-    if stratified(duels) >= 1 - confidence:
+    if stratified(duels) > 1 - confidence - hair:
         low, high = min(low, 0.0), max(high, 0.0)
     return Interval(float(low), float(high))
-
-
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 def _arrays(duels: Sequence[Duel]) -> tuple[Array, Array, Array]:

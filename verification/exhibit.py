@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.box import HORIZONTALS
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +28,9 @@ class Link:
 
 
 Cell = str | Link
+
+LEAST_WORDS = 10
+"""Characters to which a column of words may be folded."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,20 @@ class Exhibit:
     notes: Sequence[str] = ()
 
     def print(self, console: Console) -> None:
-        """Show it in the terminal; long words are folded, never cut."""
+        """Show it in the terminal, a row as a block of lines where the terminal is too narrow
+        for a table; long words are folded, never cut."""
+        console.print()
+        if self._least_width() <= console.width:
+            console.print(self._table())
+        else:
+            console.print(Text(one_line(self.title), "bold"))
+            for row in self.rows:
+                console.print(self._block(row))
+            console.print()
+        for note in self.notes:
+            console.print(Text(one_line(note), "dim"))
+
+    def _table(self) -> Table:
         table = Table(
             title=Text(one_line(self.title), "bold"),
             title_justify="left",
@@ -66,10 +83,26 @@ class Exhibit:
             )
         for row in self.rows:
             table.add_row(*(Text(one_line(_words(cell))) for cell in row))
-        console.print()
-        console.print(table)
-        for note in self.notes:
-            console.print(Text(one_line(note), "dim"))
+        return table
+
+    def _block(self, row: Sequence[Cell]) -> Table:
+        """A row as lines of heading and cell, under an empty one."""
+        block = Table.grid(padding=(0, 2, 0, 0))
+        block.add_row()
+        for column, cell in zip(self.columns, row, strict=True):
+            block.add_row(
+                Text(column.heading, "dim"), Text(one_line(_words(cell)), overflow="fold")
+            )
+        return block
+
+    def _least_width(self) -> int:
+        """Of a table in which figures stand on one line and words are not folded to shreds."""
+        width = 0
+        for number, column in enumerate(self.columns):
+            cells = [column.heading, *(one_line(_words(row[number])) for row in self.rows)]
+            longest = max(map(cell_len, cells))
+            width += 1 + (longest if column.figures else min(longest, LEAST_WORDS))
+        return width
 
     def markdown(self) -> str:
         """It as GitHub's Markdown, without its title: a table, and a paragraph a note."""

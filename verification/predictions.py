@@ -11,14 +11,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from harness.predictions import Prediction, Predictions, Scope, Standing, read, standing
 from harness.store import CampaignFolder
 from verification.evidence import Evidence
 from verification.evidence import read as read_evidence
 from verification.exhibit import Column, Exhibit
-from verification.statistics import wilson
+from verification.statistics import Interval, wilson
 from verification.summary import DASH, percent
 from verification.tables import ALL_TASKS, Table, pass_rates
 from verification.totals import UNKNOWN
@@ -27,8 +29,7 @@ COIN = 0.5
 """What the naive baseline says of every run."""
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Edges of the calibration table's bins of probability; each bin has its lower edge, and the
-last one both."""
+"""Edges of the calibration table's bins of probability; each bin has its lower edge."""
 
 COLUMNS = [
     "model",
@@ -44,6 +45,8 @@ COLUMNS = [
     "brier",
     "brier_coin",
     "brier_skill",
+    "brier_skill_low",
+    "brier_skill_high",
     "log_score",
     "log_coin",
     "log_skill",
@@ -77,6 +80,28 @@ def log_score(probability: float, passes: int, runs: int) -> float:
     if runs == 0:
         return UNKNOWN
     return -(passes * math.log(probability) + (runs - passes) * math.log1p(-probability)) / runs
+
+
+def skill_interval(scores: Sequence[float], runs: Sequence[int]) -> Interval | None:
+    """The 95% interval of the Brier skill, from the Brier score and the number of runs of each
+    task: had other tasks of the same kind been predicted, the skill would lie there.
+
+    Runs of one task are not independent, tasks are; so the mean gain over the coin is a ratio of
+    sums over tasks, with the linearised variance of such (W. G. Cochran, "Sampling Techniques",
+    3rd edition, 1977, chapter 6) and Student's t for as many tasks less one. None for fewer than
+    two tasks with runs.
+    """
+    known = np.array([(s, n) for s, n in zip(scores, runs, strict=True) if n]).reshape(-1, 2)
+    count = len(known)
+    if count < 2:
+        return None
+    weights = known[:, 1]
+    skills = 1 - known[:, 0] / brier(COIN, 0, 1)
+    skill = np.average(skills, weights=weights)
+    residuals = weights * (skills - skill)
+    error = np.sqrt(count / (count - 1) * np.sum(residuals**2)) / weights.sum()
+    reach = float(t.ppf(0.975, count - 1) * error)
+    return Interval(float(skill) - reach, min(1.0, float(skill) + reach))
 
 
 def tables(folder: CampaignFolder, evidence: Evidence) -> list[Table]:
@@ -116,7 +141,7 @@ def calibration(scored: pd.DataFrame) -> pd.DataFrame:
     # Rounded, so that 0.8 * 0.5 + 0.1 is in the bin that begins with 0.5.
     place = (known["probability"].astype(float).round(9) * (len(BINS) - 1)).astype(int)
     rows = []
-    for bin_, inside in known.groupby(place.clip(upper=len(BINS) - 2)):
+    for bin_, inside in known.groupby(place):
         runs, passes = int(inside["runs"].sum()), int(inside["pass"].sum())
         interval = wilson(passes, runs)
         assert interval is not None  # there are runs
@@ -208,7 +233,15 @@ def _together(rows: Sequence[dict[str, object]]) -> dict[str, object]:
         (frame[name] * frame["runs"]).sum() / sums["runs"] if sums["runs"] else UNKNOWN
         for name in ("brier", "log_score")
     ]
-    return {"model": rows[0]["model"], "task": ALL_TASKS, **sums, **_beside_the_coin(*means)}
+    interval = skill_interval(list(frame["brier"]), list(frame["runs"]))
+    return {
+        "model": rows[0]["model"],
+        "task": ALL_TASKS,
+        **sums,
+        **_beside_the_coin(*means),
+        "brier_skill_low": interval.low if interval else UNKNOWN,
+        "brier_skill_high": interval.high if interval else UNKNOWN,
+    }
 
 
 def _beside_the_coin(brier_score: float, log: float) -> dict[str, object]:
@@ -232,27 +265,28 @@ def _none(stands: Standing) -> Exhibit:
 
 def _by_model(scored: pd.DataFrame, stands: Standing) -> Exhibit:
     assert stands.predictions is not None
-    together = scored[scored["task"] == ALL_TASKS]
     rows = [
         [
             str(row["model"]),
-            str(row["runs"]),
             f"{row['expected_passes']:.1f}",
-            str(row["pass"]),
-            *(_figure(row[name]) for name in ("brier", "brier_skill", "log_score", "log_skill")),
+            f"{row['pass']} of {row['runs']}",
+            _figure(row["brier"]),
+            _figure(row["log_score"]),
+            _figure(row["brier_skill"], 2),
+            f"{_figure(row['brier_skill_low'], 2)}..{_figure(row['brier_skill_high'], 2)}",
             f"{row['failures_as_foretold']} of {row['failures_foretold']}",
         ]
-        for _, row in together.iterrows()
+        for _, row in scored[scored["task"] == ALL_TASKS].iterrows()
     ]
-    headings = ["runs", "expected", "passed", "Brier", "skill", "log", "skill", "failed so"]
+    headings = ["expected", "passed", "Brier", "log", "skill", "interval", "failed so"]
     notes = [
         stands.sentence,
         *([f"By {stands.predictions.author}."] if stands.predictions.author else []),
         *([stands.predictions.note] if stands.predictions.note else []),
         "Brier and log score are means over runs, 0 is perfect; a coin's are 0.250 and 0.693. "
-        "skill: 1 less the score over the coin's, so 0 is no better than a coin. failed so: "
-        "failures that came in the way foretold, of those for which one was. Runs that "
-        "infrastructure spoiled are left out.",
+        "skill: 1 less the Brier score over the coin's, so 0 is no better than a coin; the "
+        "95% interval is for other tasks like these. failed so: failures that came in the way "
+        "foretold, of those for which one was. Runs that infrastructure spoiled are left out.",
     ]
     columns = [Column("model"), *(Column(heading, figures=True) for heading in headings)]
     return Exhibit("Predictions, scored", columns, rows, notes)
@@ -301,8 +335,8 @@ def _calibration(bins: pd.DataFrame) -> Exhibit:
     return Exhibit("Calibration", columns, rows, [note])
 
 
-def _figure(score: float) -> str:
-    return DASH if pd.isna(score) else f"{score:.3f}"
+def _figure(score: float, decimals: int = 3) -> str:
+    return DASH if pd.isna(score) else f"{score:.{decimals}f}"
 
 
 def _words(mode: object) -> str:

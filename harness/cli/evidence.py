@@ -179,5 +179,58 @@ def _what_is_known(campaign: Path) -> tuple[int, int, Seen]:
     return len(load_suite(config.suite, folder.path).tasks), config.runs_per_task, seen(evidence)
 
 
+@app.command(rich_help_panel=EVIDENCE)
+def leaderboard(
+    campaigns: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CAMPAIGN...", help="Campaigns' folders; campaigns/* for all of them."
+        ),
+    ],
+    floor: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="The least coverage, as a share, with which a model is ranked."
+        ),
+    ] = 0.9,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, to be put into a page.")
+    ] = False,
+) -> None:
+    """Rank the models of campaigns, as far as their runs tell them apart.
+
+    A rank is a range, such as 2 to 5, where intervals overlap. Campaigns on another suite, or on
+    other versions of its tasks or other budgets, get a table of their own. Folders without runs
+    are passed over with a word.
+    """
+    from rich.console import Console
+
+    from verification.leaderboard import leaderboards
+
+    folders = [folder for path in campaigns if (folder := _begun(path))]
+    console = Console()
+    for board in leaderboards(folders, floor=floor):
+        if markdown:
+            typer.echo(f"## {board.title}\n\n{board.markdown()}")
+        else:
+            board.print(console)
+
+
+def _begun(path: Path) -> CampaignFolder | None:
+    """The campaign at ``path`` if it has runs; else None, and a sentence on stderr: where a shell
+    wrote out campaigns/*, a stray file or a campaign yet to be run is no mistake."""
+    from harness.store import CampaignFolder
+
+    try:
+        folder = CampaignFolder.find(path)
+    except BadInput as error:
+        typer.echo(f"fairtrial: passed over: {error}", err=True)
+        return None
+    if not folder.transcript_paths():
+        typer.echo(f"fairtrial: passed over: {path}: nothing has run yet", err=True)
+        return None
+    return folder
+
+
 def _count(folder: CampaignFolder) -> int:
     return len(folder.transcript_paths())

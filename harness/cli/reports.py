@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @app.command("check-claims", rich_help_panel=EVIDENCE)
 def check_claims(campaign: CampaignArgument) -> None:
-    """Find every number in the author's notes.md that no cell of the evidence proves.
+    r"""Find every number in the author's notes.md that no cell of the evidence proves.
 
-    A number is cited as {{ pass_rate_by_task[task_05].effective }}, and is then always the
-    cell's; a fact that is in no CSV as {{ source("7.5 GB", "where it is from") }}. Every other
-    number is listed with its line and, where a cell says the same, with the citation to write.
+    A number is cited as {{ pass_rate_by_task\[task_05].effective }}, and is then always the
+    cell's; a fact that is in no CSV, as {{ source("7.5 GB", "its origin") }}. Every other number
+    is listed with its line and, where a cell says the same, with the citation to write.
     The exit code is 1 where there is one, or where the CSVs differ from the transcripts.
     docs/claims.md is the guide.
     """

@@ -177,9 +177,11 @@ def _print_fidelity(rows: Sequence[Row], total: int, grade: Grade, console: Cons
 def _print_words(heading: str, words: str, console: Console) -> None:
     from rich.text import Text
 
+    from verification.show import shorten
+
     console.print()
     console.print(Text(one_line(heading), "bold"), soft_wrap=True)
-    console.print(Text(indent(safe(words), "  ")), soft_wrap=True)
+    console.print(Text(indent(shorten(safe(words)), "  ")), soft_wrap=True)
 
 
 def _conclude(rows: Sequence[Row], folder: CampaignFolder) -> None:

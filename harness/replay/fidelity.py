@@ -13,8 +13,8 @@ import psutil
 
 from harness.errors import BadInput, InfrastructureFault
 from harness.replay import Grade, Play, opened
-from harness.replay.recorded import read_recorded, suite_of
-from harness.store import CampaignFolder, last_outcome, read_header
+from harness.replay.recorded import outcome_in, read_recorded, suite_of
+from harness.store import CampaignFolder, read_header
 from harness.task import Suite
 
 Fate = Literal["same", "differs", "not replayable", "infrastructure"]
@@ -91,10 +91,10 @@ async def _replay(path: Path, suite: Suite, play: Play) -> Row:
     try:
         started = read_header(path)
         model, name = started.model.name, f"{started.task} #{started.repetition}"
-        outcome = last_outcome(path)
-        if outcome is None or outcome.outcome == "infrastructure_error":
+        recorded = read_recorded(path, suite)
+        if outcome_in(recorded.events) is None:
             return Row(path, model, name, "infrastructure")
-        replayed = await play(read_recorded(path, suite))
+        replayed = await play(recorded)
     except (BadInput, InfrastructureFault) as error:
         return Row(path, model, name, "not replayable", str(error))
     if replayed.same:

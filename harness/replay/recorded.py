@@ -69,6 +69,14 @@ def left_in(events: Sequence[Event]) -> Left | None:
     return next((event for event in events if isinstance(event, Left)), None)
 
 
+def outcome_in(events: Sequence[Event]) -> OutcomeName | None:
+    """The outcome, where there is one of the model's; None where the world spoiled the run."""
+    last = events[-1]
+    if not isinstance(last, Outcome) or last.outcome == "infrastructure_error":
+        return None
+    return last.outcome
+
+
 def verdict_difference(recorded: Sequence[Event], again: Sequence[Event]) -> str | None:
     """How the second verdict and outcome differ from the recorded ones; None: not at all, or
     nothing was recorded that could."""
@@ -79,8 +87,8 @@ def verdict_difference(recorded: Sequence[Event], again: Sequence[Event]) -> str
         other = [check for check in checks if then.get(check.name) != check.passed]
         words = "; ".join(f"{c.name} is now {c.passed}: {c.detail}" for c in other)
         return f"another verdict: {words or 'the checks are other ones'}"
-    if _outcome(recorded) not in (None, _outcome(again)):
-        return f"another outcome: {_outcome(recorded)} is recorded, and it is {_outcome(again)}"
+    if outcome_in(recorded) not in (None, outcome_in(again)):
+        return f"another outcome: {outcome_in(recorded)} is recorded, and it is {outcome_in(again)}"
     return None
 
 
@@ -106,14 +114,6 @@ def alike(text: str) -> str:
 
 def _entry_alike(entry: Entry | None) -> object:
     return entry and (entry.kind, alike(entry.content), entry.executable)
-
-
-def _outcome(events: Sequence[Event]) -> OutcomeName | None:
-    """The outcome that was recorded; None where there is none of the model's."""
-    last = events[-1]
-    if not isinstance(last, Outcome) or last.outcome == "infrastructure_error":
-        return None
-    return last.outcome
 
 
 def _task_of(path: Path, started: Started, suite: Suite) -> Task:

@@ -95,7 +95,7 @@ class Strips:
         for axes, panel, (_, strips) in zip(drawn, panels, self.panels, strict=True):
             scale.apply(axes)
             _draw_boxes(axes, strips, scale)
-            _draw_dots(axes, strips, scale, min(1 / highest, DOT / panel.pitch))
+            _draw_dots(axes, strips, scale, min(0.9 / highest, DOT / panel.pitch))
         return figure
 
     def print(self, console: Console) -> None:
