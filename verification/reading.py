@@ -13,15 +13,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
-from functools import lru_cache
 from itertools import chain, islice
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 from harness.errors import BadInput
-from harness.records import Plan, Price, Started
+from harness.records import Plan, Started
 from verification.totals import Attempt, Finding, read_totals
 
 MANY = 5_000
@@ -103,7 +103,7 @@ def _read(path: Path) -> Iterator[Rows]:
         header=Header(
             plan=_in_order(started.plan),
             model=started.model.name,
-            price=_price(started.model.price),
+            price=price.model_dump_json() if (price := started.model.price) else "null",
             task=started.task,
             tools=json.dumps([tool.name for tool in started.tools]),
         ),
@@ -129,16 +129,11 @@ def _refuse_stray(path: Path, started: Started) -> None:
         raise BadInput(f"{path}: holds a run that its own plan does not know; move it away")
 
 
-@lru_cache
 def _in_order(plan: Plan) -> str:
-    """The plan with its models and tasks sorted, as JSON: their order decides nothing."""
+    """The plan with its models and tasks sorted, as JSON: their order decides nothing. One text
+    for all transcripts of a plan, so that it is handed over once for many."""
     models, tasks = tuple(sorted(plan.models)), tuple(sorted(plan.tasks))
-    return plan.model_copy(update={"models": models, "tasks": tasks}).model_dump_json()
-
-
-@lru_cache
-def _price(price: Price | None) -> str:
-    return json.dumps(price and price.model_dump())
+    return intern(plan.model_copy(update={"models": models, "tasks": tasks}).model_dump_json())
 
 
 def _plain(value: object) -> object:

@@ -157,8 +157,8 @@ def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def passes_at_k(evidence: Evidence) -> pd.DataFrame:
-    """A row per model and round k: pass@k and pass^k, each the mean over the tasks that have k runs of
-    the model's own, with its interval for tasks like these."""
+    """A row per model and round k: pass@k and pass^k, each the mean over the tasks that have k
+    runs of the model's own, with its interval for tasks like these."""
     rows: list[dict[str, object]] = []
     own = [(str(cell["model"]), scored["outcome"]) for cell, scored in _by_task(evidence)]
     for model in _plan(evidence).models:

@@ -9,7 +9,7 @@ to find a second fault. Only what is said counts: what a model keeps to itself c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.terminal import one_line
@@ -35,10 +35,20 @@ _ANOTHER = re.compile(
     rf"\b(?:real|actual|true) (?:\w+ )?{_THING}\b|\bactually\b|\bon second thought|\bafter all\b"
     r"|\bturns out\b|\bnot (?:in )?[\w`./()]+,? but\b|\bwait\b|\brather than\b",
 )
-_HINT = re.compile(
-    r"bug|problem|cause|issue|fault|culprit|defect|mistake|wrong|incorrect|after all|all along"
+_DENIALS = ("not", "n't", "n\u2019t", "wrong", "mistaken", "incorrect", "after all", "all along")
+_HINTS = (
+    "bug",
+    "problem",
+    "cause",
+    "issue",
+    "fault",
+    "culprit",
+    "defect",
+    "mistake",
+    *_DENIALS[3:],
 )
-"""Without one of these a text neither states a diagnosis nor takes one back."""
+"""Without one of these a text neither states a diagnosis nor takes one back, and without one of
+the others it takes none back: to look for words takes a tenth of the time of the patterns."""
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
 _WORD = re.compile(r"[a-z_]\w{2,}")
@@ -75,7 +85,7 @@ def find(run: Transcript) -> Iterator[Seen]:
     for reply in speaking:
         latest = stated
         for sentence, lower in _to_the_point(reply.text[:MOST_TEXT]):
-            withdrawn = _WITHDRAWN.search(lower) is not None
+            withdrawn = _has(lower, _DENIALS) and _WITHDRAWN.search(lower) is not None
             if not withdrawn and not _DIAGNOSIS.search(lower):
                 continue
             if stated is not None and _takes_back(lower, stated, withdrawn=withdrawn):
@@ -89,12 +99,16 @@ def find(run: Transcript) -> Iterator[Seen]:
 def _to_the_point(text: str) -> Iterator[tuple[str, str]]:
     """The sentences that are worth a closer look, as they stand and in lower case: patterns that
     are to ignore the case take twice the time."""
-    if not _HINT.search(text.lower()):
+    if not _has(text.lower(), _HINTS):
         return
     for match in _SENTENCE.finditer(text):
         lower = match.group().lower()
-        if _HINT.search(lower):
+        if _has(lower, _HINTS):
             yield match.group().strip(), lower
+
+
+def _has(text: str, words: Iterable[str]) -> bool:
+    return any(map(text.__contains__, words))
 
 
 def _takes_back(sentence: str, stated: _Diagnosis, *, withdrawn: bool) -> bool:
