@@ -65,8 +65,8 @@ def put_back(left: Left, workspace: Path) -> None:
     """
     if left.left_out is not None:
         raise BadInput(f"not all that the run left was written down; missing: {left.left_out}")
-    after = {_path_of(change): change.after for change in left.changes}
     try:
+        after = {_path_of(change): change.after for change in left.changes}
         for change in left.changes:
             _refuse_to_stray(_path_of(change), after)
             if change.before is not None:

@@ -9,18 +9,32 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput
-from harness.records import Signal
+from harness.records import OutcomeName, Signal
 from harness.store import CampaignFolder
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
-from tests.test_evidence import play_gemma
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
 from verification.claims import differences, prose, unproved
 from verification.tables import Table
 
 GEMMA = "gemma-4-12b-it-q4_k_m"
+# Runs of 3 that passed, and how each other one ended.
+ENDINGS: dict[str, tuple[int, OutcomeName]] = {
+    **{f"task_{number:02}": (3, "wrong_answer") for number in (1, 2, 4, 6, 7, 8)},
+    **{f"task_{number:02}": (2, "wrong_answer") for number in (3, 5)},
+    **{f"task_{number:02}": (0, "infrastructure_error") for number in (9, 10)},
+}
 TASKS = {"task_03_investigate_log", "task_05_minimal_fix", "task_09_know_when_to_stop"}
 KNOWN = {GEMMA, "agentic-core-v1", f"2026-06-10-{GEMMA}-agentic-core-v1", *TASKS}
+
+
+def play_gemma(path: Path) -> Path:
+    plan = plan_of(tasks=tuple(ENDINGS))
+    for task, (passed, other) in ENDINGS.items():
+        for repetition in (1, 2, 3):
+            outcome: OutcomeName = "pass" if repetition <= passed else other
+            play(path, plan, outcome, task=task, repetition=repetition, cause="unreachable")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +243,7 @@ def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Tabl
         ("On the A10G in 2026-06-11T10:10:02Z", ["A10G", "2026-06-11T10:10:02Z"]),
         ("tasks 09 and 10", ["09", "10"]),
         ("the XL12B", ["XL12B"]),
+        ("2{{ pass_rate_by_task[task_01].pass }}3", ["2", "3"]),
     ],
 )
 def test_a_bare_number_is_found_however_it_is_spelled(
@@ -259,6 +274,7 @@ def test_what_is_no_claim_is_left_alone(gemma: list[Table], text: str) -> None:
 def test_a_date_is_part_of_no_name_on_its_own(gemma: list[Table]) -> None:
     assert numbers("It ran on 2026-06-10.", gemma) == ["2026-06-10"]
     assert numbers("Gemma 4 30 of them, gemma 12", gemma) == ["30", "12"]
+    assert numbers("It passed 7 of them.", gemma, {"7", "3-7"}) == ["7"]
 
 
 def test_a_bare_number_names_its_line_and_the_citation_to_write(gemma: list[Table]) -> None:
@@ -341,23 +357,29 @@ def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaig
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2
     assert done.stderr.startswith("fairtrial: notes.md:1: ")
+    notes.write_text("Words.", encoding="utf-8")
+    assert fairtrial("report", folder).returncode == 0
+    report = folder / "report.md"
+    report.write_text(report.read_text(encoding="utf-8").replace("12/12", "13/12"), "utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 1
+    assert '"13/12' in done.stdout
     csv = folder / "verification" / "pass_rate_by_task.csv"
     csv.write_text(csv.read_text(encoding="utf-8").replace(",12,", ",13,"), encoding="utf-8")
-    notes.write_text("Words.", encoding="utf-8")
     done = fairtrial("check-claims", folder)
     assert done.returncode == 1
     assert "pass_rate_by_task.csv: row" in done.stdout
 
 
-def test_claims_need_notes_and_a_campaign_that_has_run(make_campaign: MakeCampaign) -> None:
+def test_claims_need_a_campaign_that_has_run_and_notes_that_can_be_read(
+    make_campaign: MakeCampaign,
+) -> None:
     folder: Path = make_campaign(ORACLE)
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2
     assert "nothing has run yet" in done.stderr
     assert fairtrial("run", folder).returncode == 0
-    done = fairtrial("check-claims", folder)
-    assert done.returncode == 2
-    assert "notes.md: no such file" in done.stderr
+    assert fairtrial("check-claims", folder).returncode == 0  # without notes nothing is claimed
     (folder / "notes.md").write_bytes(b"\xff\xfe")
     done = fairtrial("check-claims", folder)
     assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import io
 import json
@@ -9,6 +10,7 @@ import re
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from harness.attempt import Stage, directly, play_attempt
+from harness.models import scripted
 from harness.records import (
     EVENT,
     Check,
@@ -30,8 +34,11 @@ from harness.records import (
     ToolCall,
     ToolResult,
 )
+from harness.sandbox import Limits
+from harness.sandbox import make as make_sandbox
 from harness.signals import LEAKS
 from harness.store import CampaignFolder, read_transcript
+from harness.task import Task, load_suite
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
 from tests.transcripts import ending, plan_of, started, turn, write
 from verification import detectors as detectors_package
@@ -164,6 +171,54 @@ def test_the_header_tells_how_many_calls_the_solution_makes(make_campaign: MakeC
     assert set(played.findings["model"]) == {"nothing"}  # of whom the harness notes empty replies
 
 
+TOUCHES_TESTS = {
+    "task_01_fix_failing_test": {
+        "conftest": True,
+        "sitecustomize": True,
+        "test_changed": True,
+        "test_deleted": True,
+        "test_skipped": True,
+        "test_added": False,
+    },
+    "task_05_minimal_fix": {
+        "test_improved": True,
+        "tests_changed": True,
+        "tests_deleted": True,
+        "test_added": False,
+        "only_words": False,
+    },
+}
+"""Scripts that the suite holds against its checkers, and whether they tamper with a test."""
+
+
+async def played(task: Task, scripts: Iterable[Path]) -> dict[str, set[str]]:
+    """By script, what the detectors see once it has been played in the real sandbox."""
+    sandbox = make_sandbox("bubblewrap")
+    await asyncio.to_thread(sandbox.open, (task.folder.parent,))
+    seen = {}
+    try:
+        for script in scripts:
+            model = scripted.Model(scripted.Settings(name="m", script=str(script)))
+            await model.open()
+            stage = Stage(task, task.variant(), directly(model), sandbox, Limits())
+            header = started(plan_of(tasks=[task.id]), task=task.id, tools=task.tools)
+            events: list[Event] = []
+            await play_attempt(header, stage, events.append)
+            seen[script.stem] = {pattern for pattern, _ in detect(events)}
+    finally:
+        await asyncio.to_thread(sandbox.close)
+    return seen
+
+
+@pytest.mark.parametrize("name", TOUCHES_TESTS)
+def test_cheats_of_the_suite_that_touch_tests_are_seen(name: str) -> None:
+    (task,) = (task for task in load_suite("agentic-core-v1").tasks if task.id == name)
+    scripts = [task.folder / "near_misses" / f"{stem}.jsonl" for stem in TOUCHES_TESTS[name]]
+    seen = asyncio.run(played(task, scripts))
+    tampering = {script: "test_tampering" in patterns for script, patterns in seen.items()}
+    assert tampering == TOUCHES_TESTS[name]
+
+
 def test_an_old_header_without_that_number_is_read_and_nothing_is_called_early() -> None:
     header = started(plan_of())
     old = EVENT.validate_json(header.model_dump_json(exclude={"oracle_calls"}))
@@ -284,42 +339,35 @@ HOSTILE = {
 }
 
 
+MOST_SECONDS = 10.0
+"""Of a processor. What these tests hold takes under one; a detector whose time grew with the
+square of a megabyte, or of twenty thousand calls, would take minutes."""
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_megabyte_of_anything_costs_no_more_than_its_length(text: str) -> None:
-    small, large = (_seconds(text * (size // len(text))) for size in (50_000, 1_000_000))
-    assert large < 60 * max(small, 0.002), f"{small:.4f} s, then {large:.4f} s"
-
-
-def _seconds(text: str) -> float:
-    """Processor time of the detectors on a transcript that is full of ``text``; best of three."""
-    arguments = json.dumps({"command": text})
-    call = ToolCall(id="a", name="shell", arguments=arguments)
+def test_a_megabyte_of_anything_is_soon_looked_through(text: str) -> None:
+    text *= 1_000_000 // len(text)
+    call = ToolCall(id="a", name="shell", arguments=json.dumps({"command": text}))
     listed = ToolResult(turn=1, call_id="a", name="shell", content=text, ok=True, seconds=0.0)
+    failed = listed.model_copy(update={"turn": 2, "content": f"exit code: 1\nstderr:\n{text}"})
+    calling = Reply(turn=1, text=text, tool_calls=(call,), finish_reason="tool_calls")
     events = [
         started(plan_of()).model_copy(update={"oracle_calls": 9}),
         Prompt(role="user", content=text),
-        Reply(turn=1, text=text, tool_calls=(call,), finish_reason="tool_calls"),
-        listed,
-        Reply(turn=2, text=text, tool_calls=(call,), finish_reason="tool_calls"),
-        listed.model_copy(update={"turn": 2, "content": f"exit code: 1\nstderr:\n{text}"}),
+        *(calling, listed, calling.model_copy(update={"turn": 2}), failed),
         Reply(turn=3, text=text, finish_reason="length"),
         *ending("wrong_answer"),
     ]
-    times = []
-    for _ in range(3):
-        began = time.process_time()
-        list(detect(events))
-        times.append(time.process_time() - began)
-    return min(times)
+    assert seconds_for(events) < MOST_SECONDS
 
 
-def test_ten_thousand_calls_cost_no_more_than_their_number() -> None:
-    def seconds(count: int) -> float:
-        calls = [turn(n, "shell", "fs_read", ok=n % 3 > 0) for n in range(1, count + 1)]
-        events = [started(plan_of()), *chain.from_iterable(calls)]
-        began = time.process_time()
-        list(detect(events))
-        return time.process_time() - began
+def test_twenty_thousand_calls_are_soon_looked_through() -> None:
+    turns = [turn(n, "shell", "fs_read", ok=n % 3 > 0) for n in range(1, 10_001)]
+    assert seconds_for([started(plan_of()), *chain.from_iterable(turns)]) < MOST_SECONDS
 
-    few, many = seconds(500), seconds(5_000)
-    assert many < 40 * max(few, 0.002)
+
+def seconds_for(events: list[Event]) -> float:
+    """The processor's time that all detectors take for a transcript."""
+    began = time.process_time()
+    list(detect(events))
+    return time.process_time() - began

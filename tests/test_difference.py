@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
@@ -77,6 +77,7 @@ def test_without_a_task_there_is_no_test() -> None:
         stratified([])
 
 
+@settings(deadline=None)
 @given(duels)
 def test_who_is_called_a_changes_signs_and_nothing_else(played: list[Duel]) -> None:
     turned = [Duel(b, n, a, m) for a, m, b, n in played]
@@ -88,6 +89,7 @@ def test_who_is_called_a_changes_signs_and_nothing_else(played: list[Duel]) -> N
     assert gap(played) - 1e-9 <= high <= 1
 
 
+@settings(deadline=None)
 @given(duels)
 def test_an_interval_without_0_always_goes_with_a_p_below_5_percent(played: list[Duel]) -> None:
     low, high = gap_interval(played)

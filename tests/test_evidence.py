@@ -28,24 +28,12 @@ from harness.records import (
     Usage,
 )
 from harness.store import CampaignFolder
+from tests.published import gemma_12b
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
 from verification.summary import DASH, percent, print_summary
 
 Row = dict[str, str]
-
-GEMMA_12B = {  # runs of 3 that passed, that were wrong, and that infrastructure spoiled
-    "task_01": (3, 0, 0),
-    "task_02": (3, 0, 0),
-    "task_03": (2, 1, 0),
-    "task_04": (3, 0, 0),
-    "task_05": (2, 1, 0),
-    "task_06": (3, 0, 0),
-    "task_07": (3, 0, 0),
-    "task_08": (3, 0, 0),
-    "task_09": (0, 0, 3),
-    "task_10": (0, 0, 3),
-}
 
 
 def derived(path: Path, name: str) -> list[Row]:
@@ -57,16 +45,6 @@ def derived(path: Path, name: str) -> list[Row]:
 def table(path: Path, name: str) -> list[Row]:
     with (path / "verification" / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def play_gemma(path: Path) -> Path:
-    plan = plan_of(tasks=tuple(GEMMA_12B))
-    for task, counts in GEMMA_12B.items():
-        names: tuple[OutcomeName, ...] = ("pass", "wrong_answer", "infrastructure_error")
-        outcomes = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
-        for repetition, outcome in enumerate(outcomes, start=1):
-            play(path, plan, outcome, task=task, repetition=repetition, cause="unreachable")
-    return path
 
 
 def play_mixture(path: Path) -> Path:
@@ -89,32 +67,33 @@ def set_aside(path: Path, transcript: Path) -> None:
     CampaignFolder(path).next_attempt(transcript.stem)
 
 
-def test_the_published_campaign_comes_out_with_both_rates_coverage_and_bounds(
-    tmp_path: Path,
-) -> None:
-    rows = derived(play_gemma(tmp_path), "pass_rate_by_task.csv")
-    assert rows[-1] == {
-        "model": "m",
-        "task": "(all)",
-        "planned": "30",
-        "runs": "30",
-        "owed": "0",
-        "pass": "22",
-        "wrong_answer": "2",
-        "gave_up": "0",
-        "infrastructure_error": "6",
-        "raw_rate": "0.733333",
-        "effective_rate": "0.916667",
-        "coverage": "0.800000",
-        "raw_low": "0.733333",
-        "raw_high": "0.933333",
-        "effective_low": "0.741512",
-        "effective_high": "0.976841",
-    }
-    assert [(row["task"], row["raw_rate"]) for row in rows if row["coverage"] == "0.000000"] == [
-        ("task_09", ""),
-        ("task_10", ""),
+def test_the_suite_interval_stands_in_the_row_of_all_tasks_alone(tmp_path: Path) -> None:
+    plan = plan_of(tasks=("task_01", "task_02", "task_03"))
+    for repetition in (1, 2, 3):
+        play(tmp_path, plan, "pass", task="task_01", repetition=repetition)
+        play(tmp_path, plan, "wrong_answer", task="task_02", repetition=repetition)
+    rows = derived(tmp_path, "pass_rate_by_task.csv")
+    assert [bool(row["suite_low"]) for row in rows] == [False, False, False, True]
+    # Two tasks, one always passed and one never: nearly nothing is known of tasks like these.
+    assert float(rows[-1]["suite_low"]) < 0.01
+    assert float(rows[-1]["suite_high"]) > 0.99
+
+
+def test_pass_at_k_is_of_the_tasks_that_have_k_runs_of_the_models_own(tmp_path: Path) -> None:
+    plan = plan_of(tasks=("task_01", "task_02"))
+    play(tmp_path, plan, "pass")
+    play(tmp_path, plan, "pass", repetition=2)
+    play(tmp_path, plan, "wrong_answer", repetition=3)
+    play(tmp_path, plan, "pass", task="task_02")
+    play(tmp_path, plan, "infrastructure_error", task="task_02", repetition=2)
+    rows = derived(tmp_path, "pass_at_k.csv")
+    figures = [(row["k"], row["tasks"], row["pass_at_k"], row["pass_hat_k"]) for row in rows]
+    assert figures == [
+        ("1", "2", "0.833333", "0.833333"),
+        ("2", "1", "1.000000", "0.333333"),
+        ("3", "1", "1.000000", "0.000000"),
     ]
+    assert [bool(row["pass_hat_k_low"]) for row in rows] == [True, False, False]
 
 
 def test_failure_modes_are_counted_by_cause_and_budget(tmp_path: Path) -> None:
@@ -283,7 +262,7 @@ def test_before_the_first_run_the_csvs_have_headers_alone(tmp_path: Path) -> Non
     folder.prepare()
     verify.write(folder)
     lines = {p.name: p.read_text().count("\n") for p in folder.verification.glob("*.csv")}
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert set(lines.values()) == {1}
     assert verify.verify(folder) == []
 
@@ -384,12 +363,17 @@ def _assert_consistent(row: Row) -> None:
     scored = int(row["runs"]) - counts["infrastructure_error"]
     assert float(row["coverage"]) == pytest.approx(scored / int(row["planned"]), abs=1e-6)
     if not scored:
-        assert {row[name] for name in ("raw_rate", "effective_rate", "effective_low")} == {""}
+        unknown = ("raw_rate", "effective_rate", "effective_low", "suite_low")
+        assert {row[name] for name in unknown} == {""}
         return
     raw, effective = float(row["raw_rate"]), float(row["effective_rate"])
     assert 0 <= float(row["raw_low"]) <= raw <= effective <= 1
     assert raw <= float(row["raw_high"]) <= 1
     assert float(row["effective_low"]) <= effective <= float(row["effective_high"])
+    if row["suite_low"]:
+        assert row["task"] == "(all)"
+        assert float(row["suite_low"]) <= effective + 1e-6
+        assert float(row["suite_high"]) >= effective - 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -497,12 +481,13 @@ def summary(path: Path, width: int = 80, *, terminal: bool = False) -> str:
 def test_the_summary_shows_every_rate_with_coverage_interval_and_bounds(
     tmp_path: Path, width: int
 ) -> None:
-    lines = summary(play_gemma(tmp_path), width).splitlines()
-    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
-    assert rows["(all)"] == ["22", "2", "0", "6", "73%", "92%", "80%", f"74{DASH}98%"]
+    lines = summary(gemma_12b(tmp_path), width).splitlines()
+    rows = {line.split()[0][:7]: line.split()[1:] for line in lines if line}
+    assert rows["(all)"] == ["22", "2", "0", "6", "73%", "92%", "80%", f"70{DASH}>99%"]
     assert rows["task_03"] == ["2", "1", "0", "0", "67%", "67%", "100%", f"21{DASH}94%"]
     assert rows["task_09"] == ["0", "0", "0", "3", DASH, DASH, "0%", DASH]
     assert "raw is between 73% and 93%" in "\n".join(lines)
+    assert f"were these same tasks run again: 74{DASH}98% (Wilson)" in "\n".join(lines)
     assert max(map(len, lines)) <= width
     assert "\x1b" not in "".join(lines)
 

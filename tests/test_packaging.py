@@ -35,6 +35,9 @@ def test_the_wheel_holds_code_and_suites_and_nothing_else(wheel: Path) -> None:
         "verification",
     }
     assert "harness/suites/first-steps-v1/suite.toml" in names
+    assert {"base.html", "index.html", "run.html", "style.css"} == {
+        name.rpartition("/")[2] for name in names if "verification/report/templates/" in name
+    }
     assert not [name for name in names if "__pycache__" in name]
 
 

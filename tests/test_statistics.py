@@ -8,7 +8,7 @@ from statistics import mean
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 from statsmodels.stats.proportion import proportion_confint
@@ -53,6 +53,7 @@ def test_more_confidence_needs_a_wider_interval() -> None:
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_holds_the_rate_and_mirrors_its_complement(counts: tuple[int, int]) -> None:
     passes, runs = counts
@@ -99,6 +100,7 @@ def test_fewer_than_two_tasks_tell_nothing_of_tasks_like_these(
     assert suite(passes, runs) is None
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),

@@ -27,6 +27,12 @@ from verification.tables import Table
 LONGEST = 300
 """Characters of a citation."""
 
+MOST_ROWS = 1000
+"""Of a CSV that a suggestion is looked for in."""
+
+MOST_HINTS = 100
+"""Cells among which the one that may have been meant is looked for."""
+
 RUN_KEYS = ("model", "task", "repetition")
 """Tell runs apart as well as their UUIDs do, in every CSV that has these columns."""
 
@@ -141,15 +147,16 @@ class Sheets:
         for column, value in _parse_keys(wanted, keys):
             found = _narrowed(found, [column] if column else keys, value)
             if not found:
-                cells = {row[key] for row in rows for key in ([column] if column else keys)}
-                raise BadInput(f"no row of {name} has {value!r}; {did_you_mean(value, cells)}")
+                cells = {row[key] for row in rows for key in ([column] if column else keys)} - {""}
+                hint = f"; {did_you_mean(value, cells)}" if len(cells) <= MOST_HINTS else ""
+                raise BadInput(f"no row of {name} has {value!r}{hint}")
         if len(found) > 1 and self.only_model and "model" in keys:
             found = [row for row in found if row["model"] == self.only_model] or found
         if len(found) == 1:
             return found[0]
         if not found:
             raise BadInput(f"{name} has no rows yet")
-        differing = next(key for key in keys if len({row[key] for row in found}) > 1)
+        differing = next((key for key in keys if len({row[key] for row in found}) > 1), keys[0])
         several = sorted({row[differing] for row in found} - {""})
         raise BadInput(
             f"{len(found)} rows of {name} fit; say of which {differing}: {', '.join(several[:6])}"
@@ -216,7 +223,8 @@ class Sheets:
                         yield cell, Filter("k_of_n")
                     elif bool(rate) == number.endswith("%"):
                         yield cell, None
-                        yield cell, Filter("percent" if rate else "round", decimals)
+                        if not _INTEGER.fullmatch(cell.text):
+                            yield cell, Filter("percent" if rate else "round", decimals)
 
     def _citation(self, cell: Cell) -> str | None:
         """A citation of a cell, without the model where it can do without; None where its keys
@@ -234,10 +242,6 @@ class Sheets:
             except BadInput:
                 continue
         return None
-
-
-MOST_ROWS = 1000
-"""Of a CSV that a suggestion is looked for in."""
 
 
 def _parse_keys(text: str, keys: Sequence[str]) -> list[tuple[str | None, str]]:

@@ -113,7 +113,7 @@ def unproved(text: str, tables: Sequence[Table], known: Collection[str]) -> list
     sheets = Sheets(tables)
     found = []
     for line, words, paragraph in _visible(marked):
-        rest = _ADDRESS.sub(" ", words)
+        rest = _ADDRESS.sub(" ", _PLACES.sub(" ", words))
         for name in names:
             rest = name.sub(" ", rest)
         for number in _numbers(rest):
@@ -251,12 +251,16 @@ def _inline(children: Sequence[Token]) -> Iterator[str]:
 
 
 def _names(known: Collection[str]) -> list[re.Pattern[str]]:
-    """Patterns of the names that hold a digit, longest first. A name may be written with spaces
-    for its hyphens and be cut after any word from its first number on; a word of letters and
-    digits, such as 12B, may stand alone. A name that begins with a digit, such as a dated
-    campaign's, has to be whole."""
+    """Patterns of the names that hold a letter and a digit, longest first.
+
+    A name may be written with spaces for its hyphens, and be cut after any word from its first
+    number on; a word of letters and digits, such as 12B, may stand alone. A name that begins with
+    a digit, such as a dated campaign's, has to be whole.
+    """
     split = [re.findall(r"[^\W_]+", name) for name in sorted(known, key=len, reverse=True)]
-    split = [words for words in split if any(map(_has_digit, words))]
+    split = [
+        words for words in split if any(map(_has_digit, words)) and not "".join(words).isdigit()
+    ]
     mixed = {word for words in split for word in words if _has_digit(word) and not word.isdigit()}
     patterns = [*map(_name, split), *map(re.escape, sorted(mixed))]
     return [re.compile(rf"(?<![^\W_]){one}(?![^\W_])", re.IGNORECASE) for one in patterns]

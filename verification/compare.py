@@ -29,7 +29,6 @@ from verification.difference import (
 from verification.evidence import Evidence, read
 from verification.exhibit import Cell, Column, Exhibit, Link
 from verification.statistics import Interval
-from verification.summary import percent
 
 ALPHA = 0.05
 """Below this a p is called more than noise."""
@@ -155,12 +154,12 @@ class Comparison:
                 runs = runs[runs["outcome"] != "infrastructure_error"]
                 run = runs[(runs["outcome"] == "pass") == passed].iloc[0]
                 letter = "A" if side is self.a else "B"
-                link = self._link(side, str(run["run"]), int(run["turns"]))
+                link = self._link(side, str(run["transcript"]), int(run["turns"]))
                 yield [match.task, f"{letter}: {str(run['outcome']).replace('_', ' ')}", link]
 
-    def _link(self, side: Side, run: str, turn: int) -> Link:
+    def _link(self, side: Side, transcript: str, turn: int) -> Link:
         """To a run's last turn; the target is seen from A's folder."""
-        citation = f"data/transcripts/{run}.jsonl" + (f"#turn={turn}" if turn else "")
+        citation = f"data/transcripts/{transcript}" + (f"#turn={turn}" if turn else "")
         folder = os.path.relpath(side.folder.path, self.a.folder.path)
         return Link(citation, os.path.normpath(f"{folder}/{citation}"))
 
@@ -235,11 +234,11 @@ def settling(duels: Sequence[Duel], p: float) -> str:
     least = power.detectable(question, had)
     words = f"differences of {100 * least:.0f} points and more" if least else "no difference"
     showing = f"With {_runs(had)} a task, {words} would show in 4 of 5 comparisons."
-    if rate == other or p < ALPHA:
+    if not gap(duels) or p < ALPHA:
         return showing
     needed = power.runs_needed(question)
     enough = f"about {_runs(needed)}" if needed else f"more than {_runs(most)}"
-    rates = f"{percent(rate)} and {percent(other)}"
+    rates = f"{rate:.1%} and {other:.1%}"
     return f"{showing} To settle {rates}, were these the true rates, takes {enough} a task of each."
 
 
@@ -317,11 +316,12 @@ def _row(match: Match) -> list[Cell]:
 
 
 def _count(played: Played) -> str:
-    """``2/3``; what does not count is named behind it."""
+    """``2/3``; what does not count is named behind it, or in its place where no run counts."""
     aside = {"infra": played.spoiled, "owed": played.owed}
     named = ", ".join(f"{count} {what}" for what, count in aside.items() if count)
-    score = f"{played.passes}/{played.runs}" if played.runs else DASH
-    return f"{score} ({named})" if named else score
+    if not played.runs:
+        return named
+    return f"{played.passes}/{played.runs}" + (f" ({named})" if named else "")
 
 
 def _figures(gap: float | None, interval: Interval | None) -> list[str]:
@@ -339,10 +339,12 @@ def _points(gap: float) -> str:
 
 
 def _p(p: float | None) -> str:
-    """A p with two figures that matter, never rounded to 0 nor across the line of ALPHA."""
+    """A p to be read; never rounded to 0, nor up to ALPHA from below."""
     if p is None:
         return DASH
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    if p < ALPHA:
+        return "< 0.001" if p < 0.001 else f"{min(p, ALPHA - 0.001):.3f}"
+    return f"{p:.3f}" if p < 2 * ALPHA else f"{p:.2f}"
 
 
 def _judgement(p: float) -> str:

@@ -30,21 +30,33 @@ def differences(a: Headers, b: Headers) -> list[str]:
     """What forbids comparing the two, a clause each; none where the conditions were the same.
 
     A run is held against the other model's of the same task and repetition, since a seeded
-    variant belongs to a repetition.
+    variant belongs to a repetition; of a task where no repetition was begun by both, the first.
     """
-    both = sorted(a.keys() & b.keys())
+    pairs = _pairs(a, b)
     found = []
     for aspect, of in ASPECTS.items():
-        places = [place for place in both if of(a[place]) != of(b[place])]
-        if places:
-            values = _differing(of(a[places[0]]), of(b[places[0]]))
-            where = "throughout" if places == both else f"in {_names(places)}"
-            found.append(f"different {aspect} ({values}; {where})")
+        unlike = {x.task: _differing(of(x), of(y)) for x, y in reversed(pairs) if of(x) != of(y)}
+        if unlike:
+            tasks = sorted(unlike)
+            where = "throughout" if len(tasks) == len({x.task for x, _ in pairs}) else _named(tasks)
+            found.append(f"different {aspect} ({unlike[tasks[0]]}; {where})")
     return found
 
 
 def _fields(record: Record | None) -> Mapping[str, Any]:
     return record.model_dump() if record else {"all of it": UNKNOWN}
+
+
+def _pairs(a: Headers, b: Headers) -> list[tuple[Started, Started]]:
+    pairs = [(a[place], b[place]) for place in sorted(a.keys() & b.keys())]
+    paired = {x.task for x, _ in pairs}
+    first_a, first_b = _first(a), _first(b)
+    alone = sorted((first_a.keys() & first_b.keys()) - paired)
+    return pairs + [(first_a[task], first_b[task]) for task in alone]
+
+
+def _first(headers: Headers) -> dict[str, Started]:
+    return {task: headers[task, number] for task, number in sorted(headers, reverse=True)}
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
@@ -53,7 +65,6 @@ def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
 
 
-def _names(places: list[tuple[str, int]]) -> str:
-    tasks = list(dict.fromkeys(task for task, _ in places))
+def _named(tasks: list[str]) -> str:
     more = len(tasks) - MOST_NAMED
-    return ", ".join(tasks[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"in {', '.join(tasks[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")

@@ -77,7 +77,6 @@ class Exhibit:
             table.add_column(
                 Text(column.heading),
                 justify="right" if column.figures else "left",
-                vertical="bottom",
                 overflow="fold",
                 no_wrap=column.figures,
             )
@@ -124,7 +123,9 @@ def _in_markdown(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, with all that Markdown would take for markup or a link disarmed."""
+    """``text`` on one line, with all that Markdown would take for markup, link or mention
+    disarmed. It must not begin a line: there, a dash or a number would begin a list."""
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
-    words = "".join(f"\\{c}" if c in "\\`*_{}[]|~#!" else c for c in line)
-    return words.replace("://", r"\://")  # or GitHub would make a link of it
+    words = "".join(f"\\{c}" if c in "\\`*_{}[]|~#!@" else c for c in line)
+    # Or GitHub would make links of them.
+    return words.replace("://", r"\://").replace("www.", r"www\.")

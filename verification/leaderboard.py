@@ -3,7 +3,7 @@
 Only what was played under the same conditions is ranked together: the same suite, the same
 tasks by their digests, the same budgets, the tasks as published or as variants. A person who
 names all campaigns (``campaigns/*``) wants what can be ranked, so other conditions are no
-mistake: each gets a table of its own.
+mistake: each gets a table of its own. How tokens are drawn is a model's own affair, and no rule.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Entry:
 
 @dataclass
 class Group:
-    """What is ranked together. ``rules`` are by task, as far as the runs tell them."""
+    """What is ranked together. ``rules`` are by task, as far as the runs tell them; ``scripts``
+    names what was played beside the models."""
 
     suite: str
     tasks: tuple[str, ...]
@@ -93,6 +94,22 @@ class Group:
         """Whether a campaign was played under these rules, as far as both are known."""
         same = all(self.rules.get(task, rule) == rule for task, rule in rules.items())
         return (self.suite, self.tasks) == (suite, tasks) and same
+
+    def apart(self, other: Group) -> str:
+        """What ``other`` has that keeps the two apart."""
+        if other.suite != self.suite:
+            return f"another suite ({one_line(other.suite)})"
+        if other.tasks != self.tasks:
+            return "other tasks"
+        pairs = [
+            (self.rules[task], other.rules[task]) for task in self.rules if task in other.rules
+        ]
+        differ = {
+            "other task files": any(a.task_digest != b.task_digest for a, b in pairs),
+            "other budgets": any(a.budgets != b.budgets for a, b in pairs),
+            "tasks as variants or as published": any(a.variants != b.variants for a, b in pairs),
+        }
+        return ", ".join(words for words, true in differ.items() if true)
 
 
 def leaderboard(folders: Sequence[CampaignFolder], *, floor: float = 0.9) -> Exhibit:
@@ -246,11 +263,9 @@ def _board(group: Group, groups: Sequence[Group], floor: float) -> Exhibit:
     if group.scripts:
         names = ", ".join(one_line(name) for name in sorted(set(group.scripts)))
         notes.append(f"Left out: {names} (scripts, no models).")
-    if len(groups) > 1:
-        notes.append(
-            "Not in one ranking with the other tables: another suite, or other task files, "
-            "budgets or variants."
-        )
+    apart = dict.fromkeys(group.apart(other) for other in groups if other is not group)
+    if apart:
+        notes.append(f"Not in one ranking with the other tables: they have {'; '.join(apart)}.")
     title = f"Leaderboard: {group.suite}, {len(group.tasks)} tasks"
     return Exhibit(title, COLUMNS, rows, [*notes, *NOTES])
 

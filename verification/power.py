@@ -44,9 +44,9 @@ class Question:
     """Two models of true pass rates ``rate`` and ``other`` on a suite of ``tasks`` tasks.
 
     ``likeness`` says how alike the runs of one task are, as the intraclass correlation: at 0
-    every task is equally hard, towards 1 each is passed always or never. The tasks' rates are
-    drawn from a beta distribution with that mean and correlation (1 / (a + b + 1)), which is
-    the one model's; the other's are these with all odds multiplied by the same factor.
+    every task is equally hard, towards 1 each is passed always or never. One model's rates by
+    task are drawn from the beta distribution with that mean and correlation (1 / (a + b + 1));
+    the other's are these with all odds multiplied by the same factor.
     """
 
     rate: float
@@ -128,8 +128,8 @@ def detectable(question: Question, runs: int) -> float | None:
 
 
 def _rates(question: Question, random: np.random.Generator) -> tuple[Array, Array]:
-    """True rates by comparison and task, of the one model and of the other."""
-    # The rate nearer to one half is drawn; from there the other can be reached by odds.
+    """True rates of both models by comparison and task: drawn for the one whose rate is nearer to
+    one half, from where the other's can be reached by odds."""
     drawn, shifted = sorted((question.rate, question.other), key=lambda rate: abs(rate - 0.5))
     shape = (COMPARISONS, question.tasks)
     drawn, shifted = np.clip((drawn, shifted), EDGE, 1 - EDGE)

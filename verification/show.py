@@ -90,7 +90,7 @@ class _Printer:
                 self._reply(event)
             case ToolResult():
                 how = "" if event.ok else ", an error"
-                self.line(f"  <- {event.name}{how} ({_seconds(event.seconds, 2)})", "cyan")
+                self.line(f"  <- {event.name}{how} ({second_words(event.seconds, 2)})", "cyan")
                 self._block(event.content)
             case Signal():
                 self.line(f"  ! {event.name}: {event.detail}", "yellow")
@@ -137,8 +137,8 @@ class _Printer:
         facts = {
             "run": started.run,
             "campaign": f"{started.plan.campaign}, suite {started.plan.suite}",
-            "model": f"{model.kind}, {_sampling(started)}",
-            "budgets": _budgets(started.budgets),
+            "model": f"{model.kind}, {sampling_words(started)}",
+            "budgets": budget_words(started.budgets),
             "tools": ", ".join(tool.name for tool in started.tools) or "none",
             "sandbox": str(started.sandbox.get("kind", "unknown")),
             "started": f"{started.started_at:%Y-%m-%d %H:%M:%S %Z}",
@@ -147,7 +147,7 @@ class _Printer:
             self.line(f"  {name:<9} {fact}")
 
     def _reply(self, reply: Reply) -> None:
-        self._heading(f"turn {reply.turn}{_spent(reply)}")
+        self._heading(f"turn {reply.turn}{spent(reply)}")
         parts = (("thinks", reply.reasoning), ("says", reply.text), ("as it came", reply.raw))
         for name, text in parts:
             if text:
@@ -155,13 +155,13 @@ class _Printer:
                 self._block(text, "dim" if name == "thinks" else "")
         for call in reply.tool_calls:
             self.line(f"  -> {call.name}", "bold cyan")
-            self._block(_arguments(call))
+            self._block(arguments(call))
 
     def _left(self, left: Left) -> None:
         self._heading(f"left in its workspace: {_count(len(left.changes), 'change')}")
         for change in left.changes if self._full else left.changes[:MOST_LINES]:
             diff = diff_of(change)
-            self.line(f"  {change.path}: {_in_short(change, diff)}", "bold cyan")
+            self.line(f"  {change.path}: {in_short(change, diff)}", "bold cyan")
             if diff:
                 self._block("\n".join(diff))
         unseen = 0 if self._full else len(left.changes) - MOST_LINES
@@ -182,7 +182,7 @@ class _Printer:
         self._console.print()
         why = outcome.cause or outcome.budget
         signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
-        after = _seconds(outcome.seconds, 1)
+        after = second_words(outcome.seconds, 1)
         self.line(
             f"{outcome.outcome}{f' ({why})' if why else ''} after {after}{signals}",
             COLOURS[outcome.outcome],
@@ -210,7 +210,7 @@ def _lines(entry: Entry | None) -> list[str] | None:
     return [*lines, f"{rest} (no newline at its end)"] if rest else lines
 
 
-def _in_short(change: Change, diff: Sequence[str]) -> str:
+def in_short(change: Change, diff: Sequence[str]) -> str:
     """What became of a path: ``changed, +3 -1``."""
     if change.after is None:
         what = "removed"
@@ -246,7 +246,7 @@ def _shorten_line(line: str) -> str:
     return f"{line[:half]}[... {left_out} characters left out ...]{line[-half:]}"
 
 
-def _spent(reply: Reply) -> str:
+def spent(reply: Reply) -> str:
     """What is known of a reply's cost, as the end of a heading."""
     usage = reply.usage
     known = [
@@ -259,25 +259,25 @@ def _spent(reply: Reply) -> str:
     return f": {', '.join(known)}" if known else ""
 
 
-def _sampling(started: Started) -> str:
+def sampling_words(started: Started) -> str:
     sampling = started.model.sampling
     if sampling is None:
         return "sampling unknown"
     return f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, seed {started.seed}"
 
 
-def _budgets(budgets: Budgets | None) -> str:
+def budget_words(budgets: Budgets | None) -> str:
     if budgets is None:
         return "unknown"
     limit = f", {budgets.model_seconds:g} s of its own" if budgets.model_seconds else ""
     return f"{budgets.turns} turns, {budgets.tokens_per_turn} tokens a turn{limit}"
 
 
-def _seconds(seconds: float | None, digits: int) -> str:
+def second_words(seconds: float | None, digits: int) -> str:
     return "an unknown time" if seconds is None else f"{seconds:.{digits}f} s"
 
 
-def _arguments(call: ToolCall) -> str:
+def arguments(call: ToolCall) -> str:
     """A call's arguments a line each, long texts as they are; else the raw text."""
     try:
         arguments = json.loads(call.arguments)

@@ -183,9 +183,7 @@ def _what_is_known(campaign: Path) -> tuple[int, int, Seen]:
 def leaderboard(
     campaigns: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="CAMPAIGN...", help="Campaigns' folders; campaigns/* for all of them."
-        ),
+        typer.Argument(metavar="CAMPAIGN", help="Campaigns' folders; campaigns/* for all of them."),
     ],
     floor: Annotated[
         float,

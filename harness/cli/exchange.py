@@ -49,7 +49,9 @@ def import_(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="A log of Inspect: an .eval or .json file.")
     ],
-    folder: Annotated[Path, typer.Argument(help="The campaign's folder; it must be new.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The campaign's folder; it must be new.")
+    ],
     scorer: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Whose score decides, where the log has several."),

@@ -1,12 +1,13 @@
-"""Commands for what is published: the author's words, held against the evidence."""
+"""Commands for what is published: the report, and the author's words held against the evidence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from harness.cli.app import EVIDENCE, CampaignArgument, app
+from harness.cli.app import EVIDENCE, CampaignArgument, app, short
 from harness.errors import BadInput, EvidenceDiffers
 from harness.terminal import safe
 
@@ -14,20 +15,67 @@ if TYPE_CHECKING:
     from harness.store import CampaignFolder
 
 
+SiblingOption = Annotated[
+    Path | None,
+    typer.Option(metavar="CAMPAIGN", help="Another campaign, to be held against this one."),
+]
+BesideOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="CAMPAIGN",
+        help="A campaign to stand beside this one on the leaderboard; may be repeated.",
+    ),
+]
+
+
+@app.command(rich_help_panel=EVIDENCE)
+def report(
+    campaign: CampaignArgument, sibling: SiblingOption = None, beside: BesideOption = None
+) -> None:
+    """Write the campaign's report: report.md for a blog, and report/index.html as one page.
+
+    Each transcript gets a page of its own to click into, under report/runs/. What notes.md in the
+    campaign's folder says goes in: a section under each '## Heading [Speculation]'. The pages
+    need no server, run no scripts and load nothing; what a model wrote stays text.
+    """
+    from harness.store import CampaignFolder
+    from verification.report import write
+    from verification.verify import verify
+
+    folder = CampaignFolder.find(campaign)
+    if not folder.transcript_paths():
+        raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
+    if verify(folder):
+        raise EvidenceDiffers(
+            f"{folder.verification}: the report would cite CSVs that do not follow from the "
+            f"transcripts; 'fairtrial verify --write {campaign}' derives them anew"
+        )
+    pages = write(folder, **_company(sibling, beside))
+    typer.echo(short(folder.path / "report.md"))
+    typer.echo(f"{short(folder.path / 'report' / 'index.html')}, {pages} pages of transcripts")
+
+
 @app.command("check-claims", rich_help_panel=EVIDENCE)
-def check_claims(campaign: CampaignArgument) -> None:
+def check_claims(
+    campaign: CampaignArgument, sibling: SiblingOption = None, beside: BesideOption = None
+) -> None:
     r"""Find every number in the author's notes.md that no cell of the evidence proves.
 
     A number is cited as {{ pass_rate_by_task\[task_05].effective }}, and is then always the
     cell's; a fact that is in no CSV, as {{ source("7.5 GB", "its origin") }}. Every other number
     is listed with its line and, where a cell says the same, with the citation to write.
-    The exit code is 1 where there is one, or where the CSVs differ from the transcripts.
-    docs/claims.md is the guide.
+
+    A report.md is derived again and every line that differs is named; give the same --sibling
+    and --beside as for 'report'. The exit code is 1 where anything is found, or where the CSVs
+    differ from the transcripts. docs/claims.md is the guide.
     """
     from harness.store import CampaignFolder
+    from verification.verify import verify
 
     folder = CampaignFolder.find(campaign)
-    problems = _problems(folder)
+    problems = [*verify(folder), *_unproved(folder)]
+    if (folder.path / "report.md").exists():
+        problems += _altered(folder, _company(sibling, beside))
     for problem in problems:
         typer.echo(safe(problem))
     if problems:
@@ -35,23 +83,50 @@ def check_claims(campaign: CampaignArgument) -> None:
     typer.echo(f"{folder.path}: every number is proved by a cell or has its source")
 
 
-def _problems(folder: CampaignFolder) -> list[str]:
-    """What is claimed and not proved, a sentence each, with file and line."""
+class _Company(TypedDict):
+    """The campaigns that a report names beside its own."""
+
+    sibling: CampaignFolder | None
+    others: list[CampaignFolder]
+
+
+def _company(sibling: Path | None, beside: list[Path] | None) -> _Company:
+    from harness.store import CampaignFolder
+
+    found = None if sibling is None else CampaignFolder.find(sibling)
+    return {"sibling": found, "others": [CampaignFolder.find(path) for path in beside or ()]}
+
+
+def _unproved(folder: CampaignFolder) -> list[str]:
+    """What notes.md claims and does not prove, a sentence each; no notes claim nothing."""
     from harness.store import read_manifest
     from verification import claims, verify
 
-    notes = folder.path / "notes.md"
     manifest = read_manifest(folder)
     if manifest is None:
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {folder.path}")
-    try:
-        text = notes.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{notes}: no such file; it holds the author's words, if any") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{notes}: cannot be read: {error}") from None
+    text = _text(folder.path / "notes.md")
     tables = verify.derive(folder)
     claims.prose(text, tables, "notes.md")  # refuses what cites nothing
     known = claims.known_names(manifest)
-    bare = [f"notes.md:{one.line}: {one}" for one in claims.unproved(text, tables, known)]
-    return [*verify.verify(folder), *bare]
+    return [f"notes.md:{one.line}: {one}" for one in claims.unproved(text, tables, known)]
+
+
+def _altered(folder: CampaignFolder, company: _Company) -> list[str]:
+    """Where report.md is not what transcripts and notes say, a sentence a line."""
+    from verification.claims import differences
+    from verification.report import render
+
+    derived = render(folder, **company)["report.md"]
+    assert isinstance(derived, str)
+    return [f"report.md:{one}" for one in differences(_text(folder.path / "report.md"), derived)]
+
+
+def _text(path: Path) -> str:
+    """A file's words; none where there is no file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None

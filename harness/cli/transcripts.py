@@ -62,15 +62,19 @@ def replay(
 ) -> None:
     """Play a run again from its transcript, and say whether it comes out as recorded.
 
-    Three grades. regrade: the checker alone, on the files that the transcript says the run left;
-    nothing that a model wrote is executed but by the checker, and a campaign takes seconds.
-    reexecute (the default, with --all as well): every recorded call in a fresh sandbox, then the
-    checker; results, files left and verdict are compared. resample: the model itself is asked
-    again, each turn on the recorded conversation at the recorded seed; it takes as long as the
-    model took.
+    There are three grades.
 
-    The first difference is shown, and the exit code is 1. Runs that infrastructure spoiled are
-    not replayed with --all, and are counted beside the others.
+    regrade: the checker alone looks again at the files that the transcript says the run left. No
+    recorded call is executed, and a campaign takes seconds.
+
+    reexecute, the default with and without --all: every recorded call in a fresh sandbox, then the
+    checker. Results, files left and verdict are compared.
+
+    resample: the model is asked again, each turn on the recorded conversation before it and at its
+    recorded seed. It takes as long as the model takes, and an endpoint may charge for it.
+
+    The first difference is shown, and the exit code is 1. With --all, runs that infrastructure
+    spoiled are counted and not replayed. docs/replay.md tells more.
     """
     if every:
         _replay_campaign(Path(run), grade, suite)

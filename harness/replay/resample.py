@@ -58,12 +58,12 @@ async def opened(hide: Sequence[Path]) -> AsyncIterator[Play]:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A model that answers, and how many runs may ask it at once."""
+    """A model that answers, what was observed of it, and how many runs may ask it at once."""
 
     model: Model
+    observed: Mapping[str, Any]
     line: Line
     gate: asyncio.Semaphore
-    changed: str
 
 
 async def _open(recorded: Recorded) -> _Opened:
@@ -72,8 +72,8 @@ async def _open(recorded: Recorded) -> _Opened:
     if record.kind == "scripted":
         raise BadInput(f"{record.name} is a script; there is nothing to sample")
     model: Model = load_kind(record.kind, str(recorded.path)).Model(_settings(recorded))
-    observed = await model.open()
     try:
+        observed = await model.open()
         _refuse_another_file(recorded, observed)
     except BaseException:
         await model.close()
@@ -88,7 +88,7 @@ async def _open(recorded: Recorded) -> _Opened:
         patience_seconds=60 * world.patience_minutes,
         at_once=at_once,
     )
-    return _Opened(model, line, asyncio.Semaphore(at_once), _changed(record, observed))
+    return _Opened(model, observed, line, asyncio.Semaphore(at_once))
 
 
 def _settings(recorded: Recorded) -> ModelSettings:
@@ -142,8 +142,8 @@ async def _resample(recorded: Recorded, model: _Opened) -> Replayed:
                 difference = f"turn {reply.turn}, {parted}"
     if not replies:
         raise BadInput("no reply was recorded; there is nothing to sample again")
-    if difference and model.changed:
-        difference += f"\nnot as it was then: {model.changed}"
+    if difference and (changed := _changed(recorded.started.model, model.observed)):
+        difference += f"\nnot as it was then: {changed}"
     return Replayed(f"{same} of {replies} replies identical", difference)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import matplotlib.style
-from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from verification.plots import Chart
@@ -116,6 +115,3 @@ def _rename(element: ElementTree.Element, stem: str) -> None:
             element.set(name, re.sub("^#", f"#{stem}-", value))
         else:
             element.set(name, re.sub(r"^url\(#", f"url(#{stem}-", value))
-
-
-__all__ = ["Figure", "Picture", "render", "style"]

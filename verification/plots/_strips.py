@@ -208,7 +208,8 @@ def strips(
     """A panel per model of which something is known: ``split`` makes the strips of its own runs,
     those that no infrastructure spoiled."""
     runs = evidence.runs
-    panels, notes = [], []
+    panels: list[tuple[str, Sequence[Strip]]] = []
+    notes = []
     for model in evidence.plan.models if evidence.plan else ():
         own = runs[(runs["model"] == model) & (runs["outcome"] != "infrastructure_error")]
         made = split(own)
@@ -221,9 +222,11 @@ def strips(
     spoiled = int((runs["outcome"] == "infrastructure_error").sum())
     if spoiled:
         notes.append(f"Left out: {_count(spoiled)} that infrastructure spoiled.")
-    unknown = sum(len(s.runs) - len(s.known) for _, made in panels for s in made)
+    # A run may be in several strips.
+    values = [strip.runs["value"] for _, made in panels for strip in made]
+    unknown = {run for one in values for run in one.index[one.isna()]}
     if unknown:
-        notes.append(f"Left out: {_count(unknown)} with unknown {unit}.")
+        notes.append(f"Left out: {_count(len(unknown))} with unknown {unit}.")
     return Strips(title, unit, panels, notes)
 
 

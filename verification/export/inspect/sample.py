@@ -53,6 +53,7 @@ from harness.records import (
     ToolSchema,
     Usage,
 )
+from harness.terminal import safe
 from verification.episode import Episode, Turn, arguments, cost, total
 from verification.inspect_terms import CHECKER, LIMIT, OURS, STOP_REASON
 
@@ -65,7 +66,10 @@ def sample_of(episode: Episode, earlier: Sequence[str]) -> EvalSample:
     told = _Telling(episode)
     spent = usage_of(total(reply.usage for reply in episode.replies), started.model.price)
     score, seconds = _score(episode), outcome.seconds if outcome else None
-    retries = [EvalRetryError(message=why, traceback="", traceback_ansi="") for why in earlier]
+    retries = [
+        EvalRetryError(message=why, traceback=safe(why), traceback_ansi=safe(why))
+        for why in earlier
+    ]
     return EvalSample(
         id=started.task,
         epoch=started.repetition,
@@ -275,7 +279,9 @@ def _score(episode: Episode) -> Score | None:
 def _error(episode: Episode) -> EvalError | None:
     if not episode.trouble:
         return None
-    return EvalError(message=episode.trouble, traceback="", traceback_ansi="")
+    # Inspect's viewer shows the traceback alone.
+    shown = safe(episode.trouble)
+    return EvalError(message=episode.trouble, traceback=shown, traceback_ansi=shown)
 
 
 def _limit(episode: Episode) -> EvalSampleLimit | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from inspect_ai.log import (
     read_eval_log_samples_by_id,
 )
 from inspect_ai.model import GenerateConfig
+from zstandard import ZstdError
 
 from harness.errors import BadInput, did_you_mean
 from harness.records import Budgets, Event, ModelRecord, Plan, Sampling, Started
@@ -50,9 +51,7 @@ def read(
     """
     if log.suffix not in (".eval", ".json") or not log.is_file():
         raise BadInput(f"{log}: no log of Inspect; give a file whose name ends in .eval or .json")
-    with _understood(log):
-        header = read_eval_log(log, header_only=True)
-        summaries = read_eval_log_sample_summaries(log)
+    header, summaries, samples = _open(log)
     rule = Rule(log.name, _scorer(log, summaries, scorer), pass_at)
     sha256 = _sha256(log)
     ids = [str(id_) for id_ in header.eval.dataset.sample_ids or ()]
@@ -69,7 +68,7 @@ def read(
     began = datetime.fromisoformat(header.stats.started_at or header.eval.created)
     reading = Reading(plan, model, _budgets(header), tasks, rule, sha256, began, _versions(header))
     return Imported(
-        program=f"Inspect {header.eval.packages.get('inspect_ai', 'of unknown version')}",
+        program=_program(header),
         log=log.name,
         sha256=sha256,
         scored_by=rule.scorer,
@@ -78,7 +77,7 @@ def read(
         versions=reading.versions,
         started_at=began,
         renamed={name: task for task, name in tasks.items() if name != task},
-        runs=_runs(log, summaries, reading),
+        runs=_runs(log, samples, reading),
     )
 
 
@@ -89,29 +88,36 @@ def _understood(log: Path) -> Iterator[None]:
         yield
     except (
         *(ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError, OSError),
-        *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+        *(zipfile.BadZipFile, zlib.error, ZstdError, NotImplementedError),
     ) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{log}: cannot be read as a log of Inspect: {first}") from None
 
 
+def _open(log: Path) -> tuple[EvalLog, list[EvalSampleSummary], Iterable[EvalSample]]:
+    """A log's header, a summary of each sample, and the samples. An ``.eval`` is read on as the
+    samples are asked for; a ``.json`` can only be read whole."""
+    with _understood(log):
+        if log.suffix == ".json":
+            whole = read_eval_log(log, resolve_attachments="full")
+            samples = whole.samples or []
+            return whole, [sample.summary() for sample in samples], samples
+        summaries = read_eval_log_sample_summaries(log)
+        keys = [(summary.id, summary.epoch) for summary in summaries]
+        return read_eval_log(log, header_only=True), summaries, _samples(log, keys)
+
+
 def _runs(
-    log: Path, summaries: Sequence[EvalSampleSummary], reading: Reading
+    log: Path, samples: Iterable[EvalSample], reading: Reading
 ) -> Iterator[tuple[Started, Sequence[Event]]]:
-    for sample in _samples(log, summaries):
+    for sample in samples:
         with _understood(log):
             run = read_sample(sample, reading)
         yield run
 
 
-def _samples(log: Path, summaries: Sequence[EvalSampleSummary]) -> Iterator[EvalSample]:
-    """The samples of an ``.eval`` a few at a time; a ``.json`` can only be read whole."""
-    if log.suffix == ".json":
-        with _understood(log):
-            samples = read_eval_log(log, resolve_attachments="full").samples or []
-        yield from samples
-        return
-    keys = [(summary.id, summary.epoch) for summary in summaries]
+def _samples(log: Path, keys: Sequence[tuple[str | int, int]]) -> Iterator[EvalSample]:
+    """The samples of an ``.eval``, a few at a time."""
     for start in range(0, len(keys), AT_ONCE):
         with _understood(log):
             some = read_eval_log_samples_by_id(
@@ -172,6 +178,15 @@ def _budgets(header: EvalLog) -> Budgets | None:
 def _config(header: EvalLog) -> GenerateConfig:
     """What was set for the model, under what the task itself set."""
     return header.eval.model_generate_config.merge(header.plan.config)
+
+
+def _program(header: EvalLog) -> str:
+    """Which program played: Inspect, or Fairtrial where the log is an export of its own."""
+    packages = header.eval.packages
+    for name, package in (("Inspect", "inspect_ai"), ("Fairtrial", "fairtrial")):
+        if package in packages:
+            return f"{name} {packages[package]}"
+    return "Inspect, of unknown version"
 
 
 def _versions(header: EvalLog) -> dict[str, str]:

@@ -1,0 +1,140 @@
+"""From a campaign's folder to the document that a report is: which sections, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import get_args
+
+from harness import predictions
+from harness.errors import BadInput
+from harness.records import Plan, SignalName
+from harness.store import CampaignFolder, Manifest, read_manifest
+from verification import claims
+from verification import predictions as predicted
+from verification.compare import compare
+from verification.detectors import detectors
+from verification.evidence import Evidence, read
+from verification.leaderboard import leaderboards
+from verification.plots import pictures
+from verification.report import conducted, notes, results, stories, unknown
+from verification.report.conducted import UNKNOWN, Headers
+from verification.report.document import Block, Document, Paragraph, Section
+from verification.tables import tables
+
+MOST_MATCHES = 6
+"""Pairs of models that are held against each other in one report."""
+
+
+def compose(
+    folder: CampaignFolder,
+    evidence: Evidence,
+    *,
+    sibling: CampaignFolder | None = None,
+    others: Sequence[CampaignFolder] = (),
+) -> Document:
+    """The report on a campaign. Raises BadInput where no run has begun."""
+    plan = evidence.plan
+    if plan is None:
+        raise BadInput(f"{folder.path}: no run has begun; play it with fairtrial run, then report")
+    manifest, headers = read_manifest(folder), conducted.read_headers(folder)
+    filed = predictions.standing(folder).predictions is not None
+    text, sheets = _notes(folder), [*tables(evidence), *predicted.tables(folder, evidence)]
+    unproved = claims.unproved(text, sheets, claims.known_names(manifest) if manifest else ())
+    derived = [
+        results.result(evidence, plan),
+        Section("In pictures", "Observed", pictures(evidence)),
+        stories.section(folder, evidence),
+        results.infrastructure(evidence),
+        results.noticed(evidence),
+        results.looked_for(evidence, sorted({*get_args(SignalName), *detectors()})),
+        *_head_to_head(folder, evidence, headers, sibling),
+        Section("What was predicted", "Observed", predicted.exhibits(folder)),
+        *_leaderboard(folder, others),
+        results.cost(evidence),
+        conducted.section(headers, manifest, _planned(plan)),
+        results.every_run(evidence, plan),
+        unknown.section(evidence, manifest, headers, predicted=filed, unproved=len(unproved)),
+    ]
+    written = notes.parse(claims.prose(text, sheets, "notes.md"))
+    return Document(
+        campaign=folder.id,
+        title=written.title or _title(plan, headers),
+        lede=results.lede(evidence),
+        glance=_glance(plan, manifest),
+        opening=written.opening,
+        sections=notes.woven(derived, written),
+    )
+
+
+def _head_to_head(
+    folder: CampaignFolder, evidence: Evidence, headers: Headers, sibling: CampaignFolder | None
+) -> Iterator[Section]:
+    """The models of this campaign against each other, and against those of its sibling. A model
+    that both campaigns played is held against itself only."""
+    models = sorted(name for name, kind in headers.kinds.items() if kind != "scripted")
+    pairs = [(folder, a, b) for a, b in combinations(models, 2)]
+    if sibling is not None:
+        runs = read(sibling).runs
+        theirs = sorted(runs[runs["kind"] != "scripted"]["model"].unique())
+        every = [(sibling, a, b) for a in models for b in theirs]
+        pairs += [(other, a, b) for other, a, b in every if a == b] or every
+    blocks: list[Block] = [
+        exhibit
+        for other, a, b in pairs[:MOST_MATCHES]
+        for exhibit in compare(folder, other, model_a=a, model_b=b).exhibits()
+    ]
+    left = len(pairs) - MOST_MATCHES
+    if left > 0:
+        blocks.append(Paragraph(f"'fairtrial compare' holds {left} more pairs against each other."))
+    if blocks:
+        yield Section("Head to head", "Observed", blocks)
+
+
+def _leaderboard(folder: CampaignFolder, others: Sequence[CampaignFolder]) -> Iterator[Section]:
+    """Where the models stand among those of other campaigns, where there are any."""
+    if others:
+        boards = [board for board in leaderboards([folder, *others]) if board.rows]
+        yield Section("Where it stands", "Observed", boards)
+
+
+def _planned(plan: Plan) -> dict[str, str]:
+    runs = len(plan.models) * len(plan.tasks) * plan.runs_per_task
+    return {
+        "campaign": plan.campaign,
+        "suite": plan.suite,
+        "planned runs": f"{runs}: models {len(plan.models)}, tasks {len(plan.tasks)}, "
+        f"runs of each {plan.runs_per_task}",
+        "seed": UNKNOWN if plan.seed is None else str(plan.seed),
+    }
+
+
+def _glance(plan: Plan, manifest: Manifest | None) -> list[tuple[str, str]]:
+    hardware = manifest.hardware if manifest else {}
+    processor = hardware.get("processor") or UNKNOWN
+    cores = hardware.get("physical_cores")
+    return [
+        ("suite", plan.suite),
+        ("runs", f"{len(plan.tasks)} tasks \N{MULTIPLICATION SIGN} {plan.runs_per_task} a model"),
+        ("began", f"{manifest.started_at:%Y-%m-%d}" if manifest else UNKNOWN),
+        ("hardware", f"{processor}, {cores} cores" if cores else str(processor)),
+    ]
+
+
+def _title(plan: Plan, headers: Headers) -> str:
+    """The models, without the scripts among them if there are others, on the suite."""
+    models = [name for name in plan.models if headers.kinds.get(name) != "scripted"]
+    names = models or list(plan.models)
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    return f"{listed} on {plan.suite}"
+
+
+def _notes(folder: CampaignFolder) -> str:
+    """The author's words as they stand; empty where there is no notes.md."""
+    path = folder.path / "notes.md"
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}; save it as UTF-8") from None
