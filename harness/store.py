@@ -13,6 +13,8 @@
           <run>.jsonl                     the latest attempt of a run, one event a line
           <run>.attempt-<k>.jsonl         an earlier attempt, kept as it was
       verification/                       derived from the transcripts
+        .index.sqlite                     what was read from each transcript of a large campaign,
+                                          so that it need not be read again; may be deleted
 
 A run is finished when its transcript ends with an ``outcome``. Nothing else is asked on resume:
 a process may be killed at any byte, and what it had finished stands.
@@ -24,7 +26,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +163,10 @@ class CampaignFolder:
     @property
     def verification(self) -> Path:
         return self.path / "verification"
+
+    @property
+    def index(self) -> Path:
+        return self.verification / ".index.sqlite"
 
     def transcript(self, run: str) -> Path:
         """Where the latest attempt of a run is."""
@@ -321,24 +327,38 @@ def last_outcome(path: Path) -> Outcome | None:
     return event if isinstance(event, Outcome) else None
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is never seen half written. Raises InfrastructureFault where space
-    ran out, and BadInput where its folder cannot be written."""
-    data = redacted(content).encode() if isinstance(content, str) else content
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A temporary file to be filled: it takes the place of ``path`` once the block is left, and
+    vanishes where that is by an exception. So no file is ever seen half written.
+
+    Raises InfrastructureFault where space ran out, and BadInput where its folder cannot be
+    written.
+    """
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
         raise BadInput(f"{path}: cannot be written: {error.strerror}") from None
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        yield temporary
+        os.fsync(handle)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise InfrastructureFault("disk_full", str(error)) from error
+    finally:
+        os.close(handle)
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
+    """Write a file so that it is never seen half written; what comes in parts is never held as
+    a whole, and a secret that spans two of them is not seen. Raises as ``replaced`` does."""
+    parts = [content] if isinstance(content, str | bytes) else content
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(redacted(part).encode() if isinstance(part, str) else part)
 
 
 @contextmanager

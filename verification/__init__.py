@@ -1,7 +1,10 @@
 """Reads transcripts and writes evidence; never runs a model.
 
-store's transcripts -> evidence.py    one table of attempts, one of findings, in which stands what
-                                      the detectors/ see: one file a pattern
+store's transcripts -> totals.py      a transcript's totals, and its findings, in which stands
+                                      what the detectors/ see: one file a pattern
+                    -> reading.py     the same for many transcripts, on all processors
+                    -> index.py       kept, so that only what is new need be read again
+                    -> evidence.py    attempts, runs and findings: whole, or in parts
                     -> tables.py      the CSVs, with the intervals of statistics.py
                     -> verify.py      the CSVs on disk: written whole, compared cell by cell
                     -> summary.py     the table in the terminal

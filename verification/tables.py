@@ -9,7 +9,7 @@ cell.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -34,26 +34,39 @@ TOKENS = ["tokens_input", "tokens_cached", "tokens_output"]
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV: ``keys`` are the columns that tell its rows apart."""
+    """A CSV: ``keys`` are the columns that tell its rows apart.
+
+    ``content`` is the whole table or, where that may be too long to be held, what begins to
+    yield it in parts.
+    """
 
     name: str
     keys: tuple[str, ...]
-    frame: pd.DataFrame
+    content: pd.DataFrame | Callable[[], Iterator[pd.DataFrame]]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The whole table in memory."""
+        return pd.concat(self._parts(), ignore_index=True)
 
     @property
     def csv(self) -> str:
-        """The bytes of the file, as text."""
-        frame = self.frame.copy()
-        for column in frame.columns:
-            if not pd.api.types.is_numeric_dtype(frame[column]):
-                frame[column] = frame[column].map(_inert, na_action="ignore")
-        return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+        """The whole file, as text."""
+        return "".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """The same, some thousand lines at a time."""
+        for number, part in enumerate(self._parts()):
+            yield _csv(part, header=number == 0)
+
+    def _parts(self) -> Iterable[pd.DataFrame]:
+        return [self.content] if isinstance(self.content, pd.DataFrame) else self.content()
 
 
 def tables(evidence: Evidence) -> list[Table]:
     """Every verification CSV."""
     return [
-        Table("runs.csv", ("run",), runs(evidence)),
+        Table("runs.csv", ("run",), lambda: map(_run_rows, evidence.run_parts())),
         Table("pass_rate_by_task.csv", ("model", "task"), pass_rates(evidence)),
         Table("pass_at_k.csv", ("model", "k"), passes_at_k(evidence)),
         Table(
@@ -64,19 +77,29 @@ def tables(evidence: Evidence) -> list[Table]:
         Table("latency_distribution.csv", ("model", "task"), latencies(evidence)),
         Table("tool_calls_by_task.csv", ("model", "task"), tool_calls(evidence)),
         Table("cost_breakdown.csv", ("model", "role"), costs(evidence)),
-        Table("attempts.csv", ("run", "attempt"), attempts(evidence)),
-        Table("findings.csv", ("run", "line", "name"), findings(evidence)),
+        Table(
+            "attempts.csv",
+            ("run", "attempt"),
+            lambda: map(_attempt_rows, evidence.attempt_parts()),
+        ),
+        Table(
+            "findings.csv",
+            ("run", "line", "name"),
+            lambda: map(_finding_rows, evidence.finding_parts()),
+        ),
     ]
 
 
 def runs(evidence: Evidence) -> pd.DataFrame:
     """A row per run: its latest attempt. No clock time, no count of attempts: how often a
     campaign was interrupted is no property of its runs."""
+    return _run_rows(evidence.runs)
+
+
+def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed"]
     columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
-    return evidence.runs[[*columns, *TOKENS, "usd", *TIMES]].astype(
-        dict.fromkeys((*TOKENS, "seed", "variant_seed"), "Int64")
-    )
+    return runs[[*columns, *TOKENS, "usd", *TIMES]].astype(dict.fromkeys(TOKENS, "Int64"))
 
 
 def pass_rates(evidence: Evidence) -> pd.DataFrame:
@@ -88,7 +111,8 @@ def pass_rates(evidence: Evidence) -> pd.DataFrame:
     """
     plan = _plan(evidence)
     cells = pd.MultiIndex.from_product([plan.models, plan.tasks], names=["model", "task"])
-    counts = evidence.runs.groupby(["model", "task", "outcome"]).size().unstack(fill_value=0)
+    by_outcome = evidence.outcomes.groupby(["model", "task", "outcome"])["runs"].sum()
+    counts = by_outcome.unstack(fill_value=0)
     by_task = counts.reindex(index=cells, columns=list(OUTCOMES), fill_value=0).reset_index()
     by_task["planned"] = plan.runs_per_task
     pooled = by_task.groupby("model", as_index=False).sum(numeric_only=True)
@@ -133,13 +157,13 @@ def _with_rates(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def passes_at_k(evidence: Evidence) -> pd.DataFrame:
-    """A row per model and k: pass@k and pass^k, each the mean over the tasks that have k runs of
-    the model's own, with its interval for tasks like these."""
+    """A row per model and round k: pass@k and pass^k, each the mean over the tasks that have k
+    runs of the model's own, with its interval for tasks like these."""
     rows: list[dict[str, object]] = []
     own = [(str(cell["model"]), scored["outcome"]) for cell, scored in _by_task(evidence)]
     for model in _plan(evidence).models:
         counts = [((o == "pass").sum(), len(o)) for name, o in own if name == model]
-        for k in range(1, _plan(evidence).runs_per_task + 1):
+        for k in filter(_is_told_of, range(1, _plan(evidence).runs_per_task + 1)):
             played = [(int(passes), runs) for passes, runs in counts if runs >= k]
             row: dict[str, object] = {"model": model, "k": k, "tasks": len(played)}
             for name, of in (("pass_at_k", pass_at_k), ("pass_hat_k", pass_hat_k)):
@@ -155,6 +179,11 @@ def passes_at_k(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _is_told_of(k: int) -> bool:
+    """Every k up to 20, and 50, 100, 200, 500 and so on: nobody reads thousands of rows."""
+    return k <= 20 or str(k).rstrip("0") in ("1", "2", "5")
+
+
 def failure_modes(evidence: Evidence) -> pd.DataFrame:
     """Rows per model: each outcome, split by cause and budget where it has one, and ``(owed)``.
 
@@ -162,10 +191,13 @@ def failure_modes(evidence: Evidence) -> pd.DataFrame:
     """
     plan = _plan(evidence)
     planned = len(plan.tasks) * plan.runs_per_task
-    modes = evidence.runs[["model", "outcome", "cause", "budget"]].fillna("")
-    counts = Counter(modes.itertuples(index=False, name=None))
+    counts: Counter[tuple[str, ...]] = Counter()
+    seen_of = evidence.outcomes.fillna("").itertuples(index=False, name=None)
+    for model, _, outcome, cause, budget, runs in seen_of:
+        counts[model, outcome, cause, budget] += runs
     for model in plan.models:
-        counts[model, OWED, "", ""] = planned - int((modes["model"] == model).sum())
+        begun = sum(count for mode, count in counts.items() if mode[0] == model)
+        counts[model, OWED, "", ""] = planned - begun
     rows = []
     for model in plan.models:
         for outcome in (*OUTCOMES, OWED):
@@ -188,7 +220,7 @@ def latencies(evidence: Evidence) -> pd.DataFrame:
             **_spread("model", scored["model_seconds"]),
             "tokens_per_second": _tokens_per_second(scored),
         }
-        for cell, scored in _by_task(evidence)
+        for cell, scored in _by_task(evidence, "seconds", "model_seconds", "tokens_output")
     ]
     return pd.DataFrame(rows, columns=[*columns, "tokens_per_second"])
 
@@ -222,7 +254,7 @@ def tool_calls(evidence: Evidence) -> pd.DataFrame:
     tools = sorted({tool for offered in evidence.tools.values() for tool in offered})
     columns = ["model", "task", "runs", "infrastructure_runs", "mean", "min", "max"]
     rows = []
-    for cell, scored in _by_task(evidence):
+    for cell, scored in _by_task(evidence, "tool_calls", "calls"):
         counts = scored["tool_calls"]
         row = {**cell, "mean": counts.mean(), "min": counts.min(), "max": counts.max()}
         for tool in (*evidence.tools.get(str(cell["task"]), ()), NOT_OFFERED):
@@ -238,7 +270,8 @@ def costs(evidence: Evidence) -> pd.DataFrame:
     """A row per model: what all of its attempts used up, those that were played again too."""
     rows = []
     for model in _plan(evidence).models:
-        attempts = evidence.attempts[evidence.attempts["model"] == model]
+        columns = ["kind", "turns", "replies_without_usage", *TOKENS, "usd", "seconds"]
+        attempts = evidence.attempts_of(model, columns)
         row: dict[str, object] = {"model": model, "role": "agent"}
         if not (attempts["kind"] == "scripted").any():
             row |= _cost(attempts, evidence.prices.get(model))
@@ -271,6 +304,10 @@ def _total(values: pd.Series[float]) -> float:
 
 def attempts(evidence: Evidence) -> pd.DataFrame:
     """A row per attempt, with its cause. The only CSV that tells of interruptions and dates."""
+    return _attempt_rows(evidence.attempts)
+
+
+def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause"]
     columns += [
         "budget",
@@ -282,9 +319,9 @@ def attempts(evidence: Evidence) -> pd.DataFrame:
         "ended_at",
         "transcript",
     ]
-    frame = evidence.attempts.assign(
-        transcript="data/transcripts/" + evidence.attempts["transcript"].astype(str),
-        fault=_bounded(evidence.attempts["fault"]),
+    frame = attempts.assign(
+        transcript="data/transcripts/" + attempts["transcript"].astype(str),
+        fault=_bounded(attempts["fault"]),
     )
     return frame[columns]
 
@@ -292,7 +329,10 @@ def attempts(evidence: Evidence) -> pd.DataFrame:
 def findings(evidence: Evidence) -> pd.DataFrame:
     """A row per signal or detector's finding of a run's latest attempt. The only CSV with words of
     a model's."""
-    found = evidence.findings
+    return _finding_rows(evidence.findings)
+
+
+def _finding_rows(found: pd.DataFrame) -> pd.DataFrame:
     turns = found["turn"].astype(str)
     return found.assign(
         citation="data/transcripts/" + found["run"].astype(str) + ".jsonl#turn=" + turns,
@@ -300,13 +340,13 @@ def findings(evidence: Evidence) -> pd.DataFrame:
     )
 
 
-def _by_task(evidence: Evidence) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """For each planned model and task: the first cells of its row, and the model's own runs."""
+def _by_task(evidence: Evidence, *columns: str) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+    """For each planned model and task: the first cells of its row, and some columns of the
+    model's own runs."""
     plan = _plan(evidence)
-    groups = dict(iter(evidence.runs.groupby(["model", "task"])))
     for model in plan.models:
         for task in plan.tasks:
-            runs = groups.get((model, task), evidence.runs.iloc[:0])
+            runs = evidence.runs_of(model, task, ["outcome", *columns])
             scored = runs[runs["outcome"] != "infrastructure_error"]
             infrastructure = len(runs) - len(scored)
             cell = {"model": model, "task": task, "runs": len(scored)}
@@ -322,6 +362,19 @@ def _plan(evidence: Evidence) -> Plan:
 
 def _bounded(texts: pd.Series[str]) -> pd.Series[str]:
     return texts.map(lambda text: one_line(text, LONGEST_DETAIL), na_action="ignore")
+
+
+def _csv(part: pd.DataFrame, *, header: bool) -> str:
+    """Rows as lines of a CSV."""
+    part = part.copy(deep=False)
+    for name in part.select_dtypes(exclude=["number", "bool"]):
+        part[name] = _harmless(part[name])
+    return part.to_csv(index=False, header=header, float_format="%.6f", lineterminator="\n")
+
+
+def _harmless(texts: pd.Series[str]) -> pd.Series[str]:
+    """``_inert`` for each cell, each different one looked at once."""
+    return texts.map({text: _inert(text) for text in texts.dropna().unique()}, na_action="ignore")
 
 
 def _inert(text: object) -> str:

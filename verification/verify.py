@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from itertools import zip_longest
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from harness.store import CampaignFolder, write_whole
@@ -21,27 +22,29 @@ Row = list[str]
 Key = tuple[str, ...]
 
 
-def derive(folder: CampaignFolder) -> list[Table]:
-    """Every CSV that a campaign's folder gives rise to; raises BadInput for transcripts or
-    predictions that cannot be read."""
-    evidence = read(folder)
+def derive(folder: CampaignFolder, *, anew: bool = False) -> list[Table]:
+    """Every CSV that a campaign's folder gives rise to; ``anew`` from the transcripts alone,
+    whatever was known of them. Raises BadInput for transcripts or predictions that cannot be
+    read."""
+    evidence = read(folder, anew=anew)
     return [*tables(evidence), *predictions.tables(folder, evidence)]
 
 
-def write(folder: CampaignFolder) -> None:
-    """Derive every CSV and write it whole; raises BadInput for transcripts that cannot be read."""
-    for table in derive(folder):
-        write_whole(folder.verification / table.name, table.csv)
+def write(folder: CampaignFolder, *, anew: bool = False) -> None:
+    """Derive every CSV and write it whole; raises as ``derive`` does."""
+    for table in derive(folder, anew=anew):
+        write_whole(folder.verification / table.name, table.lines())
 
 
 def verify(folder: CampaignFolder) -> list[str]:
-    """Derive every CSV again and compare it with what is on disk, byte for byte.
+    """Read every transcript, derive every CSV again and compare it with what is on disk, byte
+    for byte.
 
     Returns a sentence for each difference, naming file, row, column and both values; none where
     all is as it should be. Only the first twenty are spelled out. Raises BadInput for
     transcripts that cannot be read.
     """
-    derived = derive(folder)
+    derived = derive(folder, anew=True)
     differences = [line for table in derived for line in _compare(table, folder.verification)]
     strays = {path.name for path in folder.verification.glob("*.csv")}
     strays -= {table.name for table in derived}
@@ -51,35 +54,37 @@ def verify(folder: CampaignFolder) -> list[str]:
 
 
 def _compare(table: Table, folder: Path) -> Iterator[str]:
-    derived = table.csv
     try:
-        on_disk = (folder / table.name).read_bytes()
+        with (folder / table.name).open("rb") as file:
+            same = all(file.read(len(part)) == part for part in map(str.encode, table.lines()))
+            if same and not file.read(1):
+                return
     except OSError as error:
         yield f"{table.name}: cannot be read: {error.strerror}"
         return
-    if on_disk == derived.encode():
-        return
     found = False
-    for difference in _cells(table, on_disk.decode(errors="replace"), derived):
-        found = True
-        yield f"{table.name}: {difference}"
+    with (folder / table.name).open(encoding="utf-8", errors="replace", newline="") as file:
+        for difference in _cells(table, file):
+            found = True
+            yield f"{table.name}: {difference}"
     if not found:
         yield f"{table.name}: the same cells in another order, or with other quotes or line ends"
 
 
-def _cells(table: Table, on_disk: str, derived: str) -> Iterator[str]:
+def _cells(table: Table, on_disk: Iterable[str]) -> Iterator[str]:
     """The differences in words. Rows are matched by the table's keys; rows that have no match
     are taken in pairs, so that a key that was altered is named as a cell like any other."""
+    columns = next(_parse(_lines(table)))
     try:
-        disk_columns, *disk_rows = _parse(on_disk)
+        disk_columns = next(_parse(on_disk), [])
+        if disk_columns != columns:
+            yield f"the columns are {_quote(disk_columns)} on disk, {_quote(columns)} derived"
+            return
+        differing = _differing(_parse(on_disk), lambda: islice(_parse(_lines(table)), 1, None))
+        disk, right = (_by_key(table, columns, rows) for rows in differing)
     except csv.Error as error:
         yield f"no CSV: {error}"
         return
-    columns, *rows = _parse(derived)
-    if disk_columns != columns:
-        yield f"the columns are {_quote(disk_columns)} on disk, {_quote(columns)} derived"
-        return
-    disk, right = (_by_key(table, columns, every) for every in (disk_rows, rows))
     alone = [row for key, row in disk.items() if key not in right]
     missing = [row for key, row in right.items() if key not in disk]
     pairs = [(disk[key], row) for key, row in right.items() if key in disk]
@@ -101,12 +106,32 @@ def _differing_cells(table: Table, columns: Row, disk: Row, derived: Row) -> Ite
             )
 
 
-def _parse(text: str) -> list[Row]:
-    """Header and rows; at least a header, if an empty one."""
-    return list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+def _differing(
+    disk: Iterable[Row], derived: Callable[[], Iterable[Row]]
+) -> tuple[list[Row], list[Row]]:
+    """The rows that are only on disk, and those that are only derived. Of the others no more
+    than a number is held."""
+    unseen = Counter(hash(tuple(row)) for row in derived())
+
+    def seen(row: Row) -> bool:
+        unseen[hash(tuple(row))] -= 1
+        return unseen[hash(tuple(row))] >= 0
+
+    alone = [row for row in disk if not seen(row)]
+    unseen = +unseen
+    return alone, [row for row in derived() if seen(row)]
 
 
-def _by_key(table: Table, columns: Row, rows: list[Row]) -> dict[Key, Row]:
+def _lines(table: Table) -> Iterator[str]:
+    for lines in table.lines():
+        yield from io.StringIO(lines, newline="")
+
+
+def _parse(lines: Iterable[str]) -> Iterator[Row]:
+    return csv.reader(lines, strict=True)
+
+
+def _by_key(table: Table, columns: Row, rows: Iterable[Row]) -> dict[Key, Row]:
     """Rows by the cells of their keys; the second of two equal keys gets a mark of its own."""
     keyed: dict[Key, Row] = {}
     for row in rows:

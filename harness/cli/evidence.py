@@ -34,7 +34,7 @@ def verify(
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if write:
         folder.prepare()
-        evidence.write(folder)
+        evidence.write(folder, anew=True)
         typer.echo(f"{folder.verification}: written from {_count(folder)} transcripts")
         return
     differences = evidence.verify(folder)

@@ -9,7 +9,7 @@ to find a second fault. Only what is said counts: what a model keeps to itself c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.terminal import one_line
@@ -20,33 +20,49 @@ MOST_TEXT = 50_000
 """Characters of a reply that are looked at."""
 
 _THING = r"(?:bug|problem|causes?|issue|fault|culprit|defect|mistake)"
-_HINT = re.compile(rf"{_THING}|because", re.IGNORECASE)
 _DIAGNOSIS = re.compile(
     rf"\b(?:{_THING}\b[^.!?\n]{{0,60}}?\b(?:is|was|are|lies|comes|must be|seems|turns out)\b"
     rf"|(?:is|was)\s+(?:the|a|what)\s+(?:\w+\s+)?{_THING}\b|caused by\b|fails? because\b)",
-    re.IGNORECASE,
 )
 _WITHDRAWN = re.compile(
-    r"\bI was (?:wrong|mistaken)\b"
+    r"\bi was (?:wrong|mistaken)\b"
     r"|\bmy (?:earlier|first|previous|initial|original) \w+ (?:was|is) (?:wrong|incorrect|mistaken)"
     rf"|\b(?:is|was) (?:not|n't) (?:\w+ )?(?:the|a) (?:\w+ )?{_THING}\b"
     rf"|\b(?:is|was)n['\u2019]t (?:\w+ )?(?:the|a) (?:\w+ )?{_THING}\b"
     r"|\b(?:is|was) (?:correct|fine|right|innocent) (?:after all|all along)",
-    re.IGNORECASE,
 )
 _ANOTHER = re.compile(
     rf"\b(?:real|actual|true) (?:\w+ )?{_THING}\b|\bactually\b|\bon second thought|\bafter all\b"
     r"|\bturns out\b|\bnot (?:in )?[\w`./()]+,? but\b|\bwait\b|\brather than\b",
-    re.IGNORECASE,
 )
+_DENIALS = ("not", "n't", "n\u2019t", "wrong", "mistaken", "incorrect", "after all", "all along")
+_HINTS = (
+    "bug",
+    "problem",
+    "cause",
+    "issue",
+    "fault",
+    "culprit",
+    "defect",
+    "mistake",
+    *_DENIALS[3:],
+)
+"""Without one of these a text neither states a diagnosis nor takes one back, and without one of
+the others it takes none back: to look for words takes a tenth of the time of the patterns."""
+
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
-_WORD = re.compile(r"[A-Za-z_]\w{2,}")
-_EMPTY = re.compile(
-    r"the|and|that|this|bug|problem|causes?|issue|fault|culprit|defect|mistake|was|are|its|has|have"
-    r"|real|actual|true|actually|turns|out|not|but|after|all|wrong|because|which|with|for|from|when"
-    r"|comes|lies|seems|must|instead|rather|than|wait|found|file|function|line|code|tests?|into"
-    r"|fails|failing|caused|diagnosis|earlier|first|previous|theory|guess|mistaken"
-)
+_WORD = re.compile(r"[a-z_]\w{2,}")
+# fmt: off
+_EMPTY = frozenset((
+    "the", "and", "that", "this", "bug", "problem", "cause", "causes", "issue", "fault",
+    "culprit", "defect", "mistake", "was", "are", "its", "has", "have", "real", "actual",
+    "true", "actually", "turns", "out", "not", "but", "after", "all", "wrong", "because",
+    "which", "with", "for", "from", "when", "comes", "lies", "seems", "must", "instead",
+    "rather", "than", "wait", "found", "file", "function", "line", "code", "test", "tests",
+    "into", "fails", "failing", "caused", "diagnosis", "earlier", "first", "previous",
+    "theory", "guess", "mistaken"
+))
+# fmt: on
 """Words that say nothing of what a sentence is about."""
 
 _SHARED = 1 / 3
@@ -63,29 +79,45 @@ class _Diagnosis:
 def find(run: Transcript) -> Iterator[Seen]:
     """Sentences that take back a diagnosis of an earlier turn, the first of each turn."""
     speaking = [reply for reply in run.replies if reply.text]
-    if len(speaking) < 2 or not any(_HINT.search(reply.text, 0, MOST_TEXT) for reply in speaking):
+    if len(speaking) < 2:
         return
     stated: _Diagnosis | None = None
     for reply in speaking:
         latest = stated
-        for match in _SENTENCE.finditer(reply.text[:MOST_TEXT]):
-            sentence = match.group().strip()
-            if stated is not None and _takes_back(sentence, stated):
+        for sentence, lower in _to_the_point(reply.text[:MOST_TEXT]):
+            withdrawn = _has(lower, _DENIALS) and _WITHDRAWN.search(lower) is not None
+            if not withdrawn and not _DIAGNOSIS.search(lower):
+                continue
+            if stated is not None and _takes_back(lower, stated, withdrawn=withdrawn):
                 yield _seen(reply, sentence, stated)
                 stated = None
-            if _DIAGNOSIS.search(sentence) and not _WITHDRAWN.search(sentence):
-                latest = _Diagnosis(reply.turn, sentence, _words(sentence))
+            if not withdrawn:
+                latest = _Diagnosis(reply.turn, sentence, _words(lower))
         stated = latest
 
 
-def _takes_back(sentence: str, stated: _Diagnosis) -> bool:
-    withdrawn = _WITHDRAWN.search(sentence)
-    another = _ANOTHER.search(sentence)
-    if withdrawn is None and (another is None or not _DIAGNOSIS.search(sentence)):
+def _to_the_point(text: str) -> Iterator[tuple[str, str]]:
+    """The sentences that are worth a closer look, as they stand and in lower case: patterns that
+    are to ignore the case take twice the time."""
+    if not _has(text.lower(), _HINTS):
+        return
+    for match in _SENTENCE.finditer(text):
+        lower = match.group().lower()
+        if _has(lower, _HINTS):
+            yield match.group().strip(), lower
+
+
+def _has(text: str, words: Iterable[str]) -> bool:
+    return any(map(text.__contains__, words))
+
+
+def _takes_back(sentence: str, stated: _Diagnosis, *, withdrawn: bool) -> bool:
+    """Whether a sentence that withdraws something, or else is a diagnosis, is about ``stated``."""
+    if not withdrawn and not _ANOTHER.search(sentence):
         return False
     words = _words(sentence)
     shared = len(words & stated.words)
-    if withdrawn is not None:
+    if withdrawn:
         return shared > 0 or not words
     return shared <= _SHARED * min(len(words), len(stated.words))
 
@@ -100,6 +132,5 @@ def _seen(reply: Said, sentence: str, stated: _Diagnosis) -> Seen:
 
 
 def _words(sentence: str) -> frozenset[str]:
-    """The words that tell what a sentence is about."""
-    words = _WORD.findall(sentence.lower())
-    return frozenset(word for word in words if not _EMPTY.fullmatch(word))
+    """The words that tell what a sentence, in lower case, is about."""
+    return frozenset(_WORD.findall(sentence)) - _EMPTY

@@ -28,7 +28,7 @@ _Tried = tuple[str, str, bool]
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Failed calls that nothing came of, each at its first time."""
-    if not any(call.failed for call in run.calls):
+    if not any(_is_error(call) for call in _last_calls(run)):
         return
     ignored: dict[_Tried, Call] = {}
     later: set[_Tried] = set()
@@ -47,6 +47,16 @@ def find(run: Transcript) -> Iterator[Seen]:
 
 def _tried(call: Call) -> _Tried:
     return call.name, call.arguments, call.failed
+
+
+def _last_calls(run: Transcript) -> Iterator[Call]:
+    """The calls after which no two different ones came: no others can have been ignored."""
+    later: set[_Tried] = set()
+    for reply in reversed(run.replies):
+        yield from reply.calls
+        later.update(map(_tried, reply.calls))
+        if len(later) > 1:
+            return
 
 
 def _is_error(call: Call) -> bool:
