@@ -93,7 +93,7 @@ def numbers(text: str, tables: list[Table], known: set[str] = KNOWN) -> list[str
         ("latency_distribution[task_01].run_seconds_mean", "10.0"),
         ("cost_breakdown.tokens_input", "4,800"),
         ("cost_breakdown.usd", "unknown"),
-        ("runs[task_05, 3].outcome", r"wrong\_answer"),
+        ("runs[task_05, 3].outcome", "wrong_answer"),
     ],
 )
 def test_a_citation_becomes_its_cell_as_people_write_it(

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from verification.exhibit import Column, Exhibit, Link
+from verification.exhibit import Column, Exhibit, Link, escaped
 
 COLUMNS = (Column("task"), Column("passes", figures=True))
 
@@ -30,6 +30,10 @@ def test_markdown_holds_a_cell_that_tries_to_leave_it() -> None:
     hostile = "a | b\n# <script>alert(1)</script> [x](http://x) `c`"
     _, _, row = Exhibit("t", COLUMNS, [(hostile, "1")]).markdown().splitlines()
     assert row == (r"| a \| b\\n\# &lt;script>alert(1)&lt;/script> \[x\](http\://x) \`c\` | 1 |")
+
+
+def test_markdown_leaves_the_underscores_inside_names_alone() -> None:
+    assert escaped("task_01_fix _not_ __all__ a__b") == r"task_01_fix \_not\_ \_\_all\_\_ a\_\_b"
 
 
 def test_markdown_links_a_cell_and_says_what_stands_to_the_right() -> None:

@@ -6,6 +6,7 @@ figures. Cells are text that may come from outside: each way of showing makes it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ class Link:
 
 
 Cell = str | Link
+
+MARKUP = re.compile(r"[\\`*{}\[\]|~#!@]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown obeys. An underscore between two letters or figures, as in task_01, it does not."""
 
 LEAST_WORDS = 10
 """Characters to which a column of words may be folded."""
@@ -126,6 +130,6 @@ def escaped(text: str) -> str:
     """``text`` on one line, with all that Markdown would take for markup, link or mention
     disarmed. It must not begin a line: there, a dash or a number would begin a list."""
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
-    words = "".join(f"\\{c}" if c in "\\`*_{}[]|~#!@" else c for c in line)
+    words = MARKUP.sub(r"\\\g<0>", line)
     # Or GitHub would make links of them.
     return words.replace("://", r"\://").replace("www.", r"www\.")
