@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from harness.store import CampaignFolder
 
 
+MOST_NAMED = 30
+"""Claims that are spelled out; beyond them they are counted."""
+
 SiblingOption = Annotated[
     Path | None,
     typer.Option(metavar="CAMPAIGN", help="Another campaign, to be held against this one."),
@@ -89,8 +92,10 @@ def check_claims(
     problems = [*verify(folder), *_unproved(folder)]
     if (folder.path / "report.md").exists():
         problems += _altered(folder, _company(sibling, beside, anyway=anyway))
-    for problem in problems:
+    for problem in problems[:MOST_NAMED]:
         typer.echo(safe(problem))
+    if len(problems) > MOST_NAMED:
+        typer.echo(f"and {len(problems) - MOST_NAMED} more")
     if problems:
         raise EvidenceDiffers(f"{folder.path}: {len(problems)} claims are not proved")
     typer.echo(f"{folder.path}: every number is proved by a cell or has its source")
