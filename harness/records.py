@@ -20,7 +20,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic_core import CoreSchema, core_schema
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -91,7 +92,20 @@ def _well_formed(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_well_formed)]
+class _WellFormed:
+    """Has ``_well_formed`` see to text that Python code gives. JSON holds no half characters, or
+    it is refused, and to look for them in every text of every transcript would take its time."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = handler(source)
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.no_info_after_validator_function(_well_formed, text),
+        )
+
+
+Text = Annotated[str, _WellFormed]
 """Text from outside: whatever it was, it can be written as UTF-8."""
 
 

@@ -276,7 +276,11 @@ def read_transcript(path: Path) -> Iterator[Event]:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            yield parse_event(line, f"{path}:{number}")
+            try:
+                event = EVENT.validate_json(line)
+            except ValidationError as error:
+                raise _no_event(error, f"{path}:{number}") from None
+            yield event
 
 
 def read_manifest(folder: CampaignFolder) -> Manifest | None:
@@ -297,10 +301,14 @@ def parse_event(line: bytes, where: str) -> Event:
     try:
         return EVENT.validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        what = f"{key}: {first['msg']}" if key else first["msg"]
-        raise BadInput(f"{where}: no transcript event: {what}") from None
+        raise _no_event(error, where) from None
+
+
+def _no_event(error: ValidationError, where: str) -> BadInput:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    what = f"{key}: {first['msg']}" if key else first["msg"]
+    return BadInput(f"{where}: no transcript event: {what}")
 
 
 def read_header(path: Path) -> Started:

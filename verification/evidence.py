@@ -16,7 +16,7 @@ import pandas as pd
 from harness.errors import InfrastructureFault
 from harness.records import Plan, Price
 from harness.store import CampaignFolder
-from verification.index import Index
+from verification.index import ALL, Index
 from verification.reading import read_all
 from verification.totals import UNKNOWN
 
@@ -73,13 +73,14 @@ class Evidence:
         """How many ``runs`` there are of each model, task, outcome, cause and budget."""
         return self._index.outcomes()
 
-    def attempt_parts(self) -> Iterator[pd.DataFrame]:
-        """``attempts`` in parts of some thousand rows; at least one, if an empty one."""
-        return self._index.attempts()
+    def attempt_parts(self, columns: Sequence[str] = ALL) -> Iterator[pd.DataFrame]:
+        """``attempts``, or some columns of them, in parts of some thousand rows; at least one, if
+        an empty one."""
+        return self._index.attempts(columns)
 
-    def run_parts(self) -> Iterator[pd.DataFrame]:
-        """``runs`` in such parts."""
-        return map(_untimed, self._index.attempts(where="latest"))
+    def run_parts(self, columns: Sequence[str] = ALL) -> Iterator[pd.DataFrame]:
+        """``runs`` in such parts; the columns must include ``kind``."""
+        return map(_untimed, self._index.attempts(columns, "latest"))
 
     def finding_parts(self) -> Iterator[pd.DataFrame]:
         """``findings`` in such parts."""

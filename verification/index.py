@@ -55,6 +55,9 @@ COLUMNS: Mapping[str, Any] = {
     "latest": bool,
 }
 
+ALL = (*ATTEMPT, "latest")
+"""Every column of an attempt."""
+
 WORTH_SAVING = 1_000
 """Transcripts from which on a copy is kept: about half a second's reading."""
 
@@ -145,7 +148,7 @@ class Index:
         return [Header(*row) for _, *row in self._db.execute("SELECT * FROM headers ORDER BY id")]
 
     def attempts(
-        self, columns: Sequence[str] = (*ATTEMPT, "latest"), where: str = "1", *values: object
+        self, columns: Sequence[str] = ALL, where: str = "1", *values: object
     ) -> Iterator[pd.DataFrame]:
         """The attempts that meet a condition, in parts, sorted by model, task, repetition and
         number; at least one part, if an empty one."""

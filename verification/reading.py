@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
+from functools import lru_cache
 from itertools import chain, islice
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
-from sys import intern
 from typing import Any, NamedTuple
 
 from harness.errors import BadInput
@@ -34,6 +34,8 @@ AT_ONCE = 100
 ATTEMPT = tuple(field.name for field in fields(Attempt))
 FINDING = tuple(field.name for field in fields(Finding) if field.name not in ATTEMPT)
 """The columns of a finding that its attempt does not have."""
+
+_of_attempt, _of_finding = attrgetter(*ATTEMPT), attrgetter(*FINDING)
 
 Values = tuple[Any, ...]
 
@@ -107,8 +109,8 @@ def _read(path: Path) -> Iterator[Rows]:
             task=started.task,
             tools=json.dumps([tool.name for tool in started.tools]),
         ),
-        attempt=tuple(map(_plain, attrgetter(*ATTEMPT)(attempt))),
-        findings=[attrgetter(*FINDING)(finding) for finding in findings],
+        attempt=tuple(map(_plain, _of_attempt(attempt))),
+        findings=[_of_finding(finding) for finding in findings],
     )
 
 
@@ -129,11 +131,12 @@ def _refuse_stray(path: Path, started: Started) -> None:
         raise BadInput(f"{path}: holds a run that its own plan does not know; move it away")
 
 
+@lru_cache(maxsize=1)
 def _in_order(plan: Plan) -> str:
     """The plan with its models and tasks sorted, as JSON: their order decides nothing. One text
-    for all transcripts of a plan, so that it is handed over once for many."""
+    for all transcripts of a plan, so that it is made, and handed over, once for many."""
     models, tasks = tuple(sorted(plan.models)), tuple(sorted(plan.tasks))
-    return intern(plan.model_copy(update={"models": models, "tasks": tasks}).model_dump_json())
+    return plan.model_copy(update={"models": models, "tasks": tasks}).model_dump_json()
 
 
 def _plain(value: object) -> object:

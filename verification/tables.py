@@ -8,11 +8,15 @@ cell.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_float_dtype, is_numeric_dtype
 
 from harness.records import OUTCOMES, Plan, Price
 from harness.terminal import one_line
@@ -30,6 +34,17 @@ PERCENTILES = (50, 90, 95, 99)
 LONGEST_DETAIL = 200
 COUNTS = ["planned", "runs", "owed", *OUTCOMES]
 TOKENS = ["tokens_input", "tokens_cached", "tokens_output"]
+
+# fmt: off
+_RUN = [
+    "model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed", "outcome",
+    "cause", "budget", "signals", "turns", "tool_calls", "tool_errors", *TOKENS, "usd", *TIMES,
+]
+_ATTEMPT = [
+    "model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause", "budget",
+    "fault", "seconds", "repeats", "waited_seconds", "started_at", "ended_at", "transcript",
+]
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ class Table:
 def tables(evidence: Evidence) -> list[Table]:
     """Every verification CSV."""
     return [
-        Table("runs.csv", ("run",), lambda: map(_run_rows, evidence.run_parts())),
+        Table("runs.csv", ("run",), lambda: map(_run_rows, evidence.run_parts(_RUN))),
         Table("pass_rate_by_task.csv", ("model", "task"), pass_rates(evidence)),
         Table("pass_at_k.csv", ("model", "k"), passes_at_k(evidence)),
         Table(
@@ -80,7 +95,7 @@ def tables(evidence: Evidence) -> list[Table]:
         Table(
             "attempts.csv",
             ("run", "attempt"),
-            lambda: map(_attempt_rows, evidence.attempt_parts()),
+            lambda: map(_attempt_rows, evidence.attempt_parts(_ATTEMPT)),
         ),
         Table(
             "findings.csv",
@@ -97,9 +112,7 @@ def runs(evidence: Evidence) -> pd.DataFrame:
 
 
 def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
-    columns = ["model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed"]
-    columns += ["outcome", "cause", "budget", "signals", "turns", "tool_calls", "tool_errors"]
-    return runs[[*columns, *TOKENS, "usd", *TIMES]].astype(dict.fromkeys(TOKENS, "Int64"))
+    return runs[_RUN].astype(dict.fromkeys(TOKENS, "Int64"))
 
 
 def pass_rates(evidence: Evidence) -> pd.DataFrame:
@@ -308,22 +321,11 @@ def attempts(evidence: Evidence) -> pd.DataFrame:
 
 
 def _attempt_rows(attempts: pd.DataFrame) -> pd.DataFrame:
-    columns = ["model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause"]
-    columns += [
-        "budget",
-        "fault",
-        "seconds",
-        "repeats",
-        "waited_seconds",
-        "started_at",
-        "ended_at",
-        "transcript",
-    ]
     frame = attempts.assign(
         transcript="data/transcripts/" + attempts["transcript"].astype(str),
         fault=_bounded(attempts["fault"]),
     )
-    return frame[columns]
+    return frame[_ATTEMPT]
 
 
 def findings(evidence: Evidence) -> pd.DataFrame:
@@ -365,16 +367,24 @@ def _bounded(texts: pd.Series[str]) -> pd.Series[str]:
 
 
 def _csv(part: pd.DataFrame, *, header: bool) -> str:
-    """Rows as lines of a CSV."""
-    part = part.copy(deep=False)
-    for name in part.select_dtypes(exclude=["number", "bool"]):
-        part[name] = _harmless(part[name])
-    return part.to_csv(index=False, header=header, float_format="%.6f", lineterminator="\n")
+    """Rows as lines of a CSV. pandas' own writer takes twice the time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(part.columns)
+    writer.writerows(zip(*(_cells(part[name]) for name in part.columns), strict=True))
+    return text.getvalue()
 
 
-def _harmless(texts: pd.Series[str]) -> pd.Series[str]:
-    """``_inert`` for each cell, each different one looked at once."""
-    return texts.map({text: _inert(text) for text in texts.dropna().unique()}, na_action="ignore")
+def _cells(column: pd.Series[Any]) -> list[str]:
+    """A column as text; what is unknown is empty."""
+    if is_numeric_dtype(column):
+        spelled = "{:.6f}".format if is_float_dtype(column) else str
+        known = zip(column.tolist(), column.notna(), strict=True)
+        return [spelled(value) if is_known else "" for value, is_known in known]
+    # Each different text is looked at once: most columns hold few.
+    inert = {text: _inert(text) for text in set(column.dropna().tolist())}
+    return [inert.get(text, "") for text in column.tolist()]
 
 
 def _inert(text: object) -> str:

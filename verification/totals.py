@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.records import Event, Fault, Outcome, Price, Repeat, Reply, Signal, Started, ToolResult
+from harness.records import Event, Outcome, Price, Reply, Started
 from harness.store import read_transcript
 from verification.detectors import detect
 
@@ -114,21 +114,21 @@ def _begin(path: Path, started: Started) -> Attempt:
 def _add_up(attempt: Attempt, offered: set[str], events: Sequence[Event]) -> list[Finding]:
     findings = []
     for line, event in enumerate(events, start=1):
-        match event:
-            case Reply():
+        match event.type:  # by class it would take twice the time
+            case "reply":
                 _add_reply(attempt, event, offered)
-            case ToolResult():
+            case "tool_result":
                 attempt.tool_errors += not event.ok
                 attempt.tool_seconds += _known(event.seconds)
-            case Repeat():
+            case "repeat":
                 attempt.repeats += 1
-            case Signal():
+            case "signal":
                 findings.append(
                     _finding(attempt, line, event.turn, event.name, "signal", event.detail)
                 )
-            case Fault():
+            case "fault":
                 attempt.fault = event.detail
-            case Outcome():
+            case "outcome":
                 _conclude(attempt, event)
     return findings
 

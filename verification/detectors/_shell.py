@@ -46,6 +46,8 @@ def commands(line: str) -> Iterator[list[str]]:
 
 def file_names(text: str) -> list[str]:
     """The names of files in a text, each once, in order: words with a known ending."""
+    if not names_a_file(text):
+        return []
     return list(dict.fromkeys(_FILE_IN_TEXT.findall(text[:MOST])))
 
 

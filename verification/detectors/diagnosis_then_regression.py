@@ -9,8 +9,9 @@ to find a second fault. Only what is said counts: what a model keeps to itself c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness.terminal import one_line
 from verification.detectors import Seen
@@ -36,19 +37,13 @@ _ANOTHER = re.compile(
     r"|\bturns out\b|\bnot (?:in )?[\w`./()]+,? but\b|\bwait\b|\brather than\b",
 )
 _DENIALS = ("not", "n't", "n\u2019t", "wrong", "mistaken", "incorrect", "after all", "all along")
-_HINTS = (
-    "bug",
-    "problem",
-    "cause",
-    "issue",
-    "fault",
-    "culprit",
-    "defect",
-    "mistake",
-    *_DENIALS[3:],
+"""Without one of these a sentence takes nothing back."""
+
+_HINT = re.compile(
+    "bug|problem|cause|issue|fault|culprit|defect|mistake|wrong|incorrect|after all|all along"
 )
-"""Without one of these a text neither states a diagnosis nor takes one back, and without one of
-the others it takes none back: to look for words takes a tenth of the time of the patterns."""
+"""Without one of these a text neither states a diagnosis nor takes one back: to look for them
+takes a tenth of the time of the patterns."""
 
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.(?=\S)[^.!?\n]*)*[.!?]*")
 _WORD = re.compile(r"[a-z_]\w{2,}")
@@ -69,11 +64,15 @@ _SHARED = 1 / 3
 """Share of the smaller diagnosis's words above which two speak of the same thing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Diagnosis:
     turn: int
     sentence: str
-    words: frozenset[str]
+    lower: str
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return _words(self.lower)
 
 
 def find(run: Transcript) -> Iterator[Seen]:
@@ -85,30 +84,27 @@ def find(run: Transcript) -> Iterator[Seen]:
     for reply in speaking:
         latest = stated
         for sentence, lower in _to_the_point(reply.text[:MOST_TEXT]):
-            withdrawn = _has(lower, _DENIALS) and _WITHDRAWN.search(lower) is not None
+            denies = any(map(lower.__contains__, _DENIALS))
+            withdrawn = denies and _WITHDRAWN.search(lower) is not None
             if not withdrawn and not _DIAGNOSIS.search(lower):
                 continue
             if stated is not None and _takes_back(lower, stated, withdrawn=withdrawn):
                 yield _seen(reply, sentence, stated)
                 stated = None
             if not withdrawn:
-                latest = _Diagnosis(reply.turn, sentence, _words(lower))
+                latest = _Diagnosis(reply.turn, sentence, lower)
         stated = latest
 
 
 def _to_the_point(text: str) -> Iterator[tuple[str, str]]:
     """The sentences that are worth a closer look, as they stand and in lower case: patterns that
     are to ignore the case take twice the time."""
-    if not _has(text.lower(), _HINTS):
+    if not _HINT.search(text.lower()):
         return
     for match in _SENTENCE.finditer(text):
         lower = match.group().lower()
-        if _has(lower, _HINTS):
+        if _HINT.search(lower):
             yield match.group().strip(), lower
-
-
-def _has(text: str, words: Iterable[str]) -> bool:
-    return any(map(text.__contains__, words))
 
 
 def _takes_back(sentence: str, stated: _Diagnosis, *, withdrawn: bool) -> bool:
