@@ -141,7 +141,8 @@ def standing(folder: CampaignFolder) -> Standing:
         )
     return Standing(
         "filed",
-        f"Filed before the first run, on {when}, SHA-256 {filed.digest}; unchanged since.",
+        f"Filed before the first run, on {when}, SHA-256 {filed.digest}, by data/manifest.json; "
+        "unchanged since.",
         read(folder.predictions, scope_of(manifest)),
     )
 
@@ -196,8 +197,11 @@ def _key(name: str) -> str:
 
 
 def _before(folder: CampaignFolder, *, there: bool) -> Standing:
+    begun = bool(folder.transcript_paths())
     if not there:
-        return Standing("none", "No predictions yet.")
+        return Standing("none", "None were filed." if begun else "No predictions yet.")
+    if begun:
+        return Standing("late", "Not scored: no data/manifest.json says that they were filed.")
     return Standing(
         "open",
         f"Not filed yet: 'fairtrial run' files it as it stands, SHA-256 "

@@ -289,6 +289,8 @@ def read_manifest(folder: CampaignFolder) -> Manifest | None:
         return Manifest.model_validate_json(folder.manifest.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BadInput(f"{folder.manifest}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise BadInput(
             f"{folder.manifest}: no manifest ({error.error_count()} errors); "

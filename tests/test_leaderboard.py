@@ -207,6 +207,15 @@ def test_a_higher_or_lower_floor_decides_who_is_ranked(tmp_path: Path) -> None:
     assert cells(leaderboard([folder], floor=0.7), "rank") == {"m": "-"}
 
 
+def test_a_model_that_was_spared_a_task_is_not_ranked_whatever_its_coverage(tmp_path: Path) -> None:
+    spared = campaign(tmp_path / "a", 27, spoiled=3, model="spared")
+    failed = campaign(tmp_path / "b", 27, model="failed")
+    board = leaderboard([spared, failed], floor=0.9)
+    assert cells(board, "rank") == {"failed": "1", "spared": "-"}
+    (why,) = [note for note in board.notes if note.startswith("Not ranked")]
+    assert why == f"Not ranked: spared (a): it has no run of its own of {TASKS[-1]}."
+
+
 def test_a_model_that_met_only_infrastructure_has_no_score(tmp_path: Path) -> None:
     folder = campaign(tmp_path / "c", 0, spoiled=3, tasks=["task_01"], usd=1.0)
     (row,) = leaderboard([folder]).rows

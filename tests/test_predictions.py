@@ -287,6 +287,15 @@ def test_a_manifest_that_was_moved_away_does_not_let_predictions_be_filed_late(
     play(tmp_path, PLAN, "pass")
     folder.predictions.write_text(TEXT, encoding="utf-8")
     assert file(folder, SCOPE, NOON + timedelta(hours=1)) is None
+    folder.manifest.unlink()
+    assert standing(folder).state == "late"
+
+
+def test_a_manifest_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    folder = CampaignFolder(tmp_path)
+    folder.manifest.mkdir(parents=True)
+    with pytest.raises(BadInput, match=r"manifest\.json: cannot be read: Is a directory"):
+        read_manifest(folder)
 
 
 def test_a_manifest_from_before_there_were_predictions_is_still_read(tmp_path: Path) -> None:

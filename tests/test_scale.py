@@ -218,6 +218,32 @@ def test_an_index_with_cells_of_another_kind_is_not_taken_over(campaign: Campaig
     assert read(campaign).transcripts_read == RUNS - 1
 
 
+@pytest.mark.parametrize(
+    "files",
+    ["TABLE files (name TEXT)", "VIEW files AS SELECT transcript AS name FROM attempts"],
+)
+def test_an_index_that_vouches_for_files_it_never_saw_is_not_taken_over(
+    campaign: CampaignFolder, files: str
+) -> None:
+    with sqlite3.connect(campaign.index) as saved:
+        saved.execute("UPDATE attempts SET outcome = 'wrong_answer'")
+        saved.execute("DROP TABLE files")
+        saved.execute(f"CREATE {files}")
+        if files.startswith("TABLE"):
+            saved.execute("INSERT INTO files SELECT transcript FROM attempts")
+    saved.close()
+    evidence = read(campaign)
+    assert evidence.transcripts_read == RUNS - 1
+    assert evidence.outcomes["outcome"].tolist() == ["pass"]
+
+
+def test_a_folder_named_from_here_is_read_like_any_other(
+    campaign: CampaignFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(campaign.path.parent)
+    assert read(CampaignFolder(Path(campaign.path.name))).transcripts_read == 0
+
+
 def test_several_at_once_do_not_disturb_each_other(campaign: CampaignFolder) -> None:
     expected = csvs(campaign)
 

@@ -29,7 +29,7 @@ from typing import Any, get_type_hints
 
 import pandas as pd
 
-from harness import records, store
+from harness import records, store, terminal
 from harness.errors import BadInput, FairtrialError
 from harness.store import CampaignFolder, replaced
 from verification.reading import ATTEMPT, FINDING, Header, Rows
@@ -81,20 +81,31 @@ class Index:
 
     def take_over(self) -> None:
         """Begin with what the saved copy says of files that have not changed since."""
-        uri = f"{self._folder.index.as_uri()}?mode=ro&immutable=1"
+        uri = f"{self._folder.index.absolute().as_uri()}?mode=ro&immutable=1"
         try:
             self._db.execute("ATTACH ? AS saved", [uri])
         except sqlite3.Error:
             return
         self._db.execute("BEGIN")
         try:
-            if self._db.execute("SELECT digest FROM saved.version").fetchall() == [(_version(),)]:
+            if self._is_ours("saved"):
                 for statement in _TAKE_OVER:
                     self._db.execute(statement)
             self._db.execute("COMMIT")
         except sqlite3.Error:
             self._db.execute("ROLLBACK")
         self._db.execute("DETACH saved")
+
+    def _is_ours(self, saved: str) -> bool:
+        """Whether a saved copy is of this version, and has these tables and nothing else: it may
+        have come with a campaign from anywhere."""
+        if self._db.execute(f"SELECT digest FROM {saved}.version").fetchall() != [(_version(),)]:
+            return False
+        theirs, ours = (
+            set(self._db.execute(f"SELECT type, name, sql FROM {schema}.sqlite_schema"))
+            for schema in (saved, "main")
+        )
+        return theirs == ours
 
     def unread(self) -> list[Path]:
         """The transcripts of which nothing is known yet, in the order of their names."""
@@ -221,7 +232,7 @@ def _version() -> str:
     """A digest of the code that rows follow from: with other code, no row is taken over."""
     here = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256()
-    for path in (*here, Path(records.__file__), Path(store.__file__)):
+    for path in (*here, *(Path(str(module.__file__)) for module in (records, store, terminal))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -260,7 +271,7 @@ _TAKE_OVER = (
     "INSERT INTO headers SELECT * FROM saved.headers",
     f"INSERT INTO attempts ({_KEPT}) SELECT {_KEPT} FROM saved.attempts "
     "WHERE transcript IN (SELECT name FROM saved.files "
-    "NATURAL JOIN main.files) ORDER BY id",
+    "JOIN main.files USING (name, size, mtime_ns, ctime_ns, inode)) ORDER BY id",
     f"INSERT INTO findings SELECT {_FOUND} FROM saved.findings "
     "WHERE attempt_id IN (SELECT id FROM main.attempts)",
 )

@@ -63,12 +63,13 @@ class Rules:
 @dataclass(frozen=True)
 class Entry:
     """A model in a campaign. ``score`` is its row for all tasks in ``pass_rate_by_task.csv``;
-    NaN is unknown, as is None."""
+    ``unplayed`` are tasks of which no run is its own. NaN is unknown, as is None."""
 
     model: str
     campaign: str
     score: pd.Series
     usd: float
+    unplayed: tuple[str, ...]
     tokens_per_second: float
     tier: str
     hardware: str
@@ -189,6 +190,9 @@ def _enter(groups: list[Group], folder: CampaignFolder, plan: Plan, evidence: Ev
             campaign=plan.campaign,
             score=scores[name],
             usd=float(usd[name]),
+            unplayed=tuple(
+                rates["task"][(rates["model"] == name) & rates["effective_rate"].isna()]
+            ),
             tokens_per_second=_tokens_per_second(evidence.runs[evidence.runs["model"] == name]),
             tier=tier(model) if model else DASH,
             hardware=_hardware(manifest, model),
@@ -253,13 +257,17 @@ def _tokens_per_second(runs: pd.DataFrame) -> float:
 
 
 def _board(group: Group, groups: Sequence[Group], floor: float) -> Exhibit:
-    ranked = [entry for entry in group.entries if entry.score["coverage"] >= floor]
-    below = [entry for entry in group.entries if entry.score["coverage"] < floor]
+    reasons = {id(entry): _unranked(entry, floor) for entry in group.entries}
+    ranked = [entry for entry in group.entries if not reasons[id(entry)]]
+    below = [entry for entry in group.entries if reasons[id(entry)]]
     ranges = ranks([entry.interval for entry in ranked])
     order = sorted(zip(ranges, ranked, strict=True), key=lambda pair: _order(pair[1]))
     rows = [_row(_range(*span), entry) for span, entry in order]
     rows += [_row(DASH, entry) for entry in sorted(below, key=_order)]
-    notes = [_below(entry, floor) for entry in sorted(below, key=_order)]
+    notes = [
+        f"Not ranked: {one_line(entry.model)} ({one_line(entry.campaign)}): {reasons[id(entry)]}."
+        for entry in sorted(below, key=_order)
+    ]
     if group.scripts:
         names = ", ".join(one_line(name) for name in sorted(set(group.scripts)))
         notes.append(f"Left out: {names} (scripts, no models).")
@@ -308,8 +316,14 @@ def _dollars(usd: float) -> str:
     return f"{usd:.2f}" if usd == 0 or usd >= 0.1 else f"{usd:.2g}"
 
 
-def _below(entry: Entry, floor: float) -> str:
-    return (
-        f"Not ranked: {one_line(entry.model)} ({one_line(entry.campaign)}): its coverage of "
-        f"{percent(entry.score['coverage'])} is below the floor of {percent(floor)}."
-    )
+def _unranked(entry: Entry, floor: float) -> str | None:
+    """Why a model is not ranked, if it is not. A score over fewer tasks is another score: the
+    task that a model was spared may be the one that the others failed."""
+    if entry.score["coverage"] < floor:
+        return (
+            f"its coverage of {percent(entry.score['coverage'])} is below the floor of "
+            f"{percent(floor)}"
+        )
+    if entry.unplayed:
+        return f"it has no run of its own of {one_line(', '.join(entry.unplayed), 200)}"
+    return None
