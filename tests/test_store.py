@@ -53,6 +53,14 @@ def test_a_bad_record_is_named_by_file_and_line(tmp_path: Path) -> None:
         list(read_transcript(path))
 
 
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\ude00", b"\xed\xa0\x80"])
+def test_half_a_character_in_a_transcript_is_no_record(tmp_path: Path, half: bytes) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b'{"type":"prompt","role":"user","content":"' + half + b'"}\n')
+    with pytest.raises(BadInput, match=r"t\.jsonl:1: no transcript event: Invalid JSON"):
+        list(read_transcript(path))
+
+
 def test_a_file_that_is_no_transcript_is_said_to_be_none(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no complete 'started' event"):
         read_header(transcript(tmp_path / "t.jsonl"))
