@@ -25,7 +25,10 @@ ABOVE_THE_PARTS = {
 }
 OPEN_TO_VERIFICATION = {
     "harness",
-    *(f"harness.{name}" for name in ("records", "errors", "store", "predictions", "task")),
+    *(
+        f"harness.{name}"
+        for name in ("records", "errors", "store", "predictions", "outcome", "task")
+    ),
     "harness.terminal",
 }
 

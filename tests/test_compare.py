@@ -142,6 +142,20 @@ def test_two_models_of_one_campaign_are_compared_by_name(tmp_path: Path) -> None
     assert (comparison.a.model, comparison.b.model) == ("n", "m")
 
 
+def test_runs_without_chance_in_them_are_said_to_be_no_draws(tmp_path: Path) -> None:
+    plan = plan_of(runs_per_task=2)
+    for name in ("a", "b"):
+        for repetition in (1, 2):
+            header = started(plan, repetition=repetition)
+            record = header.model.model_copy(update={"sampling": Sampling(temperature=0)})
+            header = header.model_copy(update={"model": record})
+            write(tmp_path / name, header, [*turn(1, text="done"), *ending("pass")])
+    comparison = compare(CampaignFolder(tmp_path / "a"), CampaignFolder(tmp_path / "b"))
+    assert [caveat.split(":")[0] for caveat in comparison.caveats] == [
+        "m was played at temperature 0"
+    ] * 2
+
+
 def test_a_model_must_be_named_where_there_are_several(tmp_path: Path) -> None:
     folder = campaign(tmp_path / "a", {"task_01": "ppw"}, models=("m", "n"))
     with pytest.raises(BadInput, match="has several models; name one with --model-a: m, n"):

@@ -63,6 +63,14 @@ def play_mixture(path: Path) -> Path:
     return path
 
 
+def test_an_outcome_that_its_own_checks_deny_is_refused(tmp_path: Path) -> None:
+    file = play(tmp_path, plan_of(), "wrong_answer")
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"outcome":"wrong_answer"', '"outcome":"pass"'), encoding="utf-8")
+    with pytest.raises(BadInput, match=r"says 'pass', but what stands before it amounts to 'wro"):
+        verify.derive(CampaignFolder(tmp_path))
+
+
 def set_aside(path: Path, transcript: Path) -> None:
     CampaignFolder(path).next_attempt(transcript.stem)
 

@@ -200,7 +200,8 @@ def compare(
     tasks = sorted(set(_plan(a, evidence_a).tasks) & set(_plan(b, evidence_b).tasks))
     if not tasks:
         raise BadInput(f"{a.path} and {b.path} have no task in common: nothing can be compared")
-    reasons = conditions.differences(_headers(first), _headers(second))
+    headers = _headers(first), _headers(second)
+    reasons = conditions.differences(*headers)
     if reasons and not anyway:
         raise BadInput(
             f"{a.id} and {b.id} were not played under the same conditions: {'; '.join(reasons)}; "
@@ -218,7 +219,14 @@ def compare(
         gap=gap(duels) if duels else None,
         interval=gap_interval(duels) if duels else None,
         p=stratified(duels) if duels else None,
-        caveats=tuple(f"Compared although there were {reason}." for reason in reasons),
+        caveats=(
+            *(f"Compared although there were {reason}." for reason in reasons),
+            *(
+                _no_draws(side)
+                for side, of_side in zip((first, second), headers, strict=True)
+                if _is_greedy(of_side)
+            ),
+        ),
     )
 
 
@@ -274,6 +282,20 @@ def _headers(side: Side) -> conditions.Headers:
         (task, repetition): read_header(side.folder.transcripts / name)
         for task, repetition, name in places
     }
+
+
+def _is_greedy(headers: conditions.Headers) -> bool:
+    """Whether a task was played more than once without any chance in it."""
+    sampled = (header.model.sampling for header in headers.values())
+    again = any(repetition > 1 for _, repetition in headers)
+    return again and any(sampling and sampling.temperature == 0 for sampling in sampled)
+
+
+def _no_draws(side: Side) -> str:
+    return (
+        f"{side.model} was played at temperature 0: its runs of a task are all but "
+        "copies of one, so the intervals are too narrow and p is too small."
+    )
 
 
 def _played(runs: pd.DataFrame, task: str, planned: int) -> Played:

@@ -42,12 +42,12 @@ COLUMNS = (
 NOTES = (
     "passes: of all planned runs. score: passes of the model's own runs, those that no "
     "infrastructure spoiled, with its 95% interval. coverage: the model's own runs of all "
-    "planned ones.",
+    "planned ones. The interval (Wilson's) is for these same tasks again.",
     "rank: the best and the worst that the intervals allow; where they overlap, the order of two "
     "models is not known.",
-    "US$: of all attempts; a dash is unknown, not free. tokens/s: written, in the model's own "
-    "time. hardware: as Fairtrial saw it where it ran; a local endpoint may be a tunnel to "
-    "another machine.",
+    "US$: of all attempts; a dash is unknown, not free. tokens/s: written, in all of the model's "
+    "own time, reading included. hardware: as Fairtrial saw it where it ran; a local endpoint may "
+    "be a tunnel to another machine.",
 )
 
 

@@ -25,6 +25,9 @@ from verification.summary import DASH, percent
 from verification.tables import ALL_TASKS, Table, pass_rates
 from verification.totals import UNKNOWN
 
+CSV = "predictions.csv"
+"""There only while predictions stand as they were filed."""
+
 COIN = 0.5
 """What the naive baseline says of every run."""
 
@@ -109,7 +112,7 @@ def tables(folder: CampaignFolder, evidence: Evidence) -> list[Table]:
     stands = standing(folder)
     if stands.predictions is None:
         return []
-    return [Table("predictions.csv", ("model", "task"), scores(stands.predictions, evidence))]
+    return [Table(CSV, ("model", "task"), scores(stands.predictions, evidence))]
 
 
 def scores(predictions: Predictions, evidence: Evidence) -> pd.DataFrame:

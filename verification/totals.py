@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.outcome import classify
 from harness.records import Event, Outcome, Price, Reply, Started
 from harness.store import read_transcript
 from verification.detectors import detect
+
+_DECIDING = frozenset({"signal", "ended", "fault", "graded"})
+"""The types of the events that an outcome follows from."""
 
 UNKNOWN = math.nan
 """Whatever is added to it stays unknown, so that a sum with a gap is never taken for a sum."""
@@ -80,7 +84,7 @@ def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
     """The header of a transcript, its totals and its findings.
 
     None where not even its first line is whole. Raises BadInput, naming file and line, for a
-    bad record.
+    bad record, and where the outcome is not what the events before it amount to.
     """
     events = list(read_transcript(path))
     if not events:
@@ -90,6 +94,7 @@ def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
         raise BadInput(f"{path}:1: a transcript begins with its 'started' event")
     attempt = _begin(path, started)
     signals = _add_up(attempt, {tool.name for tool in started.tools}, events)
+    _refuse_another_outcome(path, events)
     findings = _detected(attempt, events, signals)
     _close(attempt, started.model.price)
     return started, attempt, findings
@@ -187,6 +192,18 @@ def _conclude(attempt: Attempt, outcome: Outcome) -> None:
     attempt.signals = " ".join(outcome.signals) or None
     attempt.seconds = _known(outcome.seconds) - attempt.waited_seconds
     attempt.ended_at = outcome.ended_at.isoformat()
+
+
+def _refuse_another_outcome(path: Path, events: Sequence[Event]) -> None:
+    outcome = events[-1]
+    if not isinstance(outcome, Outcome):
+        return
+    amounts_to = classify(event for event in events if event.type in _DECIDING)
+    if (outcome.outcome, outcome.cause, outcome.budget) != amounts_to[:3]:
+        raise BadInput(
+            f"{path}:{len(events)}: says {outcome.outcome!r}, but what stands before it amounts "
+            f"to {amounts_to.outcome!r}; a line was changed: restore the transcript"
+        )
 
 
 def _close(attempt: Attempt, price: Price | None) -> None:

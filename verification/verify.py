@@ -31,9 +31,13 @@ def derive(folder: CampaignFolder, *, anew: bool = False) -> list[Table]:
 
 
 def write(folder: CampaignFolder, *, anew: bool = False) -> None:
-    """Derive every CSV and write it whole; raises as ``derive`` does."""
-    for table in derive(folder, anew=anew):
+    """Derive every CSV and write it whole, and remove scores of predictions that stand no more;
+    raises as ``derive`` does."""
+    derived = derive(folder, anew=anew)
+    for table in derived:
         write_whole(folder.verification / table.name, table.lines())
+    if predictions.CSV not in {table.name for table in derived}:
+        (folder.verification / predictions.CSV).unlink(missing_ok=True)
 
 
 def verify(folder: CampaignFolder) -> list[str]:

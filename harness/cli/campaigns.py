@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.app import CAMPAIGNS, CampaignArgument, app, short
-from harness.errors import BadInput
+from harness.errors import BadInput, EvidenceDiffers
 from harness.terminal import safe
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def predict(campaign: CampaignArgument) -> None:
     Where there is no predictions.toml yet, writes one to be filled in, with a line for every
     model and task. Where there is one, checks it and shows how likely it makes each pass. The
     first 'fairtrial run' files it: its SHA-256 and the time enter data/manifest.json. From then
-    on this command scores it beside a coin, and says so where it was changed or came too late.
+    on this command scores it beside a coin, and says so where it came too late, or was changed
+    (exit code 1).
     """
     from rich.console import Console
 
@@ -127,6 +128,8 @@ def predict(campaign: CampaignArgument) -> None:
     if work.manifest is not None:
         for exhibit in exhibits(folder):
             exhibit.print(console)
+        if predictions.standing(folder).state == "changed":
+            raise EvidenceDiffers(f"{folder.predictions}: not what was filed before the first run")
         return
     if not folder.predictions.exists():
         write_whole(folder.predictions, predictions.template(work.scope))
