@@ -79,7 +79,7 @@ class Side:
 class Comparison:
     """A against B. ``gap``, ``interval`` and ``p`` are over all tasks that both played, and None
     where there is none. ``caveats`` are the differences in conditions that a person waved
-    through."""
+    through; ``unknown`` the conditions of which neither's transcripts tell."""
 
     a: Side
     b: Side
@@ -88,6 +88,7 @@ class Comparison:
     interval: Interval | None
     p: float | None
     caveats: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def duels(self) -> list[Duel]:
@@ -111,7 +112,7 @@ class Comparison:
                 Column("verdict"),
             ],
             rows=[*(_row(match) for match in self.matches), self._sum()],
-            notes=[*self.caveats, *self._verdict(), *_HOW_TO_READ],
+            notes=[*self.caveats, *self._unheld(), *self._verdict(), *_HOW_TO_READ],
         )
         reading = Exhibit(
             title="Runs to read, where they differ: one that failed, one that passed",
@@ -131,6 +132,13 @@ class Comparison:
             f"{passes_b}/{runs_b}",
         ]
         return [*cells, *_figures(self.gap, self.interval), _p(self.p), "", _word(self.gap, self.p)]
+
+    def _unheld(self) -> Iterator[str]:
+        if self.unknown:
+            yield (
+                f"Unknown of both: {', '.join(self.unknown)}. Whether these were the same could "
+                "not be checked."
+            )
 
     def _verdict(self) -> Iterator[str]:
         if self.gap is None or self.interval is None or self.p is None:
@@ -200,7 +208,8 @@ def compare(
     tasks = sorted(set(_plan(a, evidence_a).tasks) & set(_plan(b, evidence_b).tasks))
     if not tasks:
         raise BadInput(f"{a.path} and {b.path} have no task in common: nothing can be compared")
-    reasons = conditions.differences(_headers(first), _headers(second))
+    headers = _headers(first), _headers(second)
+    reasons = conditions.differences(*headers)
     if reasons and not anyway:
         raise BadInput(
             f"{a.id} and {b.id} were not played under the same conditions: {'; '.join(reasons)}; "
@@ -219,6 +228,7 @@ def compare(
         interval=gap_interval(duels) if duels else None,
         p=stratified(duels) if duels else None,
         caveats=tuple(f"Compared although there were {reason}." for reason in reasons),
+        unknown=tuple(conditions.unknown_of_both(*headers)),
     )
 
 
