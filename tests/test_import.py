@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from verification.compare import compare
 from verification.export import export
 from verification.imports import bring_in, names_of
 from verification.leaderboard import leaderboards
+from verification.report import render
 
 HOSTILE = "etc-passwd-31m-b"
 """What the last of ``IDS`` is called here."""
@@ -127,6 +129,18 @@ def test_what_is_imported_can_be_verified_shown_and_not_run(imported: CampaignFo
     ran = fairtrial("run", imported.path)
     assert ran.returncode == 2
     assert "was played elsewhere and imported, so there is nothing to run" in ran.stderr
+
+
+def test_the_report_says_what_could_not_be_looked_for(imported: CampaignFolder) -> None:
+    page = str(render(imported)["report.md"])
+    text = page.split("What was looked for and not seen")[1].split("\n#")[0].replace("\\", "")
+    assert "template_leakage: 0 of 12 runs" in text
+    for name in ("empty_reply", "malformed_tool_call", "unknown_tool"):
+        assert f"{name}: in 12 of 12 runs; our harness notes it while it plays" in text
+    for name in ("early_commit", "long_tail_turn_count"):
+        assert f"{name}: in 12 of 12 runs; the header does not say" in text
+    assert "test_tampering: in 12 of 12 runs; it reads the commands of our shell" in text
+    assert len(re.findall(r"early_commit|long_tail_turn_count|empty_reply|_tampering", text)) == 4
 
 
 def test_the_campaigns_files_say_where_it_came_from(imported: CampaignFolder, log: Path) -> None:
