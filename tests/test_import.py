@@ -129,6 +129,17 @@ def test_what_is_imported_can_be_verified_shown_and_not_run(imported: CampaignFo
     ran = fairtrial("run", imported.path)
     assert ran.returncode == 2
     assert "was played elsewhere and imported, so there is nothing to run" in ran.stderr
+    stands = fairtrial("status", imported.path)
+    assert (stands.returncode, stands.stderr) == (0, "")
+    assert "sums: played elsewhere and imported; there is nothing to run" in stands.stdout
+    assert "mockllm-model" in stands.stdout
+    predicted = fairtrial("predict", imported.path)
+    assert predicted.returncode == 2
+    assert "imported, so there is nothing to run or to predict" in predicted.stderr
+    for again in (["--all", imported.path], [next(imported.transcripts.glob("*.jsonl"))]):
+        replayed = fairtrial("replay", *again)
+        assert replayed.returncode == 2
+        assert "was played by another program, and its tasks are not here" in replayed.stderr
 
 
 def test_the_report_says_what_could_not_be_looked_for(imported: CampaignFolder) -> None:
