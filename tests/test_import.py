@@ -205,7 +205,7 @@ def test_other_sampling_or_limits_are_no_fair_comparison_although_not_all_is_kno
     def alike(whole: EvalLog) -> None:
         whole.plan.config.max_retries = 7
 
-    folders = []
+    folders: list[CampaignFolder] = []
     for change in (alike, freer, warmer, lambda whole: None):
         path = tmp_path / f"sums-{len(folders)}"
         bring_in(changed(log, tmp_path / f"{path.name}.eval", change), path, scorer="includes")
