@@ -48,15 +48,21 @@ class Work:
         return predictions.Scope.of(self.plan, kinds)
 
 
+def played_elsewhere(folder: CampaignFolder) -> str | None:
+    """The model that another program played, where the campaign was imported."""
+    models = load_campaign(folder.config).models
+    return next((model.name for model in models if not model.PLAYS), None)
+
+
 def survey(folder: CampaignFolder) -> Work:
     """Read the campaign's files and transcripts; touches nothing, raises BadInput."""
+    if elsewhere := played_elsewhere(folder):
+        raise BadInput(
+            f"{folder.config}: {elsewhere!r} was played elsewhere and imported, so there is "
+            "nothing to run or to predict; fairtrial verify, histogram and export read it as any "
+            "other"
+        )
     campaign = load_campaign(folder.config)
-    for model in campaign.models:
-        if not model.PLAYS:
-            raise BadInput(
-                f"{folder.config}: {model.name!r} was played elsewhere and imported, so there is "
-                "nothing to run; fairtrial verify, histogram and export read it as any other"
-            )
     manifest = read_manifest(folder)
     suite = load_suite(campaign.suite, relative_to=folder.path)
     for task in suite.tasks:

@@ -376,8 +376,8 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """A folder to fill, which becomes ``path`` when all went well and vanishes otherwise.
 
     Raises BadInput where ``path`` cannot be made, or is there already and not empty; with
-    ``replace``, what was there is deleted once the new folder stands. Raises InfrastructureFault
-    where space ran out.
+    ``replace``, what was there is deleted once the new folder stands, and not before. Raises
+    InfrastructureFault where space ran out.
     """
     path = path.resolve()
     if path.exists() and not replace and not (path.is_dir() and not any(path.iterdir())):
@@ -397,6 +397,8 @@ def whole_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise InfrastructureFault("disk_full", str(error)) from error
     finally:
+        if old.exists() and not path.exists():
+            old.rename(path)  # what was to be replaced is still the best there is
         shutil.rmtree(work)
 
 

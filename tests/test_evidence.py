@@ -177,6 +177,21 @@ def test_a_tool_that_was_not_offered_is_counted_without_its_name(tmp_path: Path)
     assert [file.name for file in naming] == ["findings.csv"]
 
 
+def test_runs_of_a_task_that_offered_other_tools_have_a_column_for_each(tmp_path: Path) -> None:
+    plan = plan_of(runs_per_task=2)
+    for repetition, tools in ((1, ["sql"]), (2, ["shell", "fs_read"])):
+        header = started(plan, repetition=repetition, tools=tools)
+        write(tmp_path, header, [*turn(1, *tools), *turn(2, text="done"), *ending("pass")])
+    (row,) = derived(tmp_path, "tool_calls_by_task.csv")
+    means = {name: float(mean) for name, mean in row.items() if name.startswith("mean_")}
+    assert means == {
+        "mean_fs_read": 0.5,
+        "mean_shell": 0.5,
+        "mean_sql": 0.5,
+        "mean_not_offered": 0,
+    }
+
+
 def test_cost_is_the_price_of_all_attempts_cached_tokens_at_their_own(tmp_path: Path) -> None:
     price = Price(input=1.0, cached=0.1, output=4.0)
     set_aside(tmp_path, play(tmp_path, plan_of(), "pass", price=price))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ from tests.conftest import fairtrial
 from tests.inspect_eval import IDS, make_log
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
+from verification.compare import compare
 from verification.export import export
 from verification.imports import bring_in, names_of
+from verification.leaderboard import leaderboards
+from verification.report import render
 
 HOSTILE = "etc-passwd-31m-b"
 """What the last of ``IDS`` is called here."""
@@ -125,6 +129,29 @@ def test_what_is_imported_can_be_verified_shown_and_not_run(imported: CampaignFo
     ran = fairtrial("run", imported.path)
     assert ran.returncode == 2
     assert "was played elsewhere and imported, so there is nothing to run" in ran.stderr
+    stands = fairtrial("status", imported.path)
+    assert (stands.returncode, stands.stderr) == (0, "")
+    assert "sums: played elsewhere and imported; there is nothing to run" in stands.stdout
+    assert "mockllm-model" in stands.stdout
+    predicted = fairtrial("predict", imported.path)
+    assert predicted.returncode == 2
+    assert "imported, so there is nothing to run or to predict" in predicted.stderr
+    for again in (["--all", imported.path], [next(imported.transcripts.glob("*.jsonl"))]):
+        replayed = fairtrial("replay", *again)
+        assert replayed.returncode == 2
+        assert "was played by another program, and its tasks are not here" in replayed.stderr
+
+
+def test_the_report_says_what_could_not_be_looked_for(imported: CampaignFolder) -> None:
+    page = str(render(imported)["report.md"])
+    text = page.split("What was looked for and not seen")[1].split("\n#")[0].replace("\\", "")
+    assert "template_leakage: 0 of 12 runs" in text
+    for name in ("empty_reply", "malformed_tool_call", "unknown_tool"):
+        assert f"{name}: in 12 of 12 runs; our harness notes it while it plays" in text
+    for name in ("early_commit", "long_tail_turn_count"):
+        assert f"{name}: in 12 of 12 runs; the header does not say" in text
+    assert "test_tampering: in 12 of 12 runs; it reads the commands of our shell" in text
+    assert len(re.findall(r"early_commit|long_tail_turn_count|empty_reply|_tampering", text)) == 4
 
 
 def test_the_campaigns_files_say_where_it_came_from(imported: CampaignFolder, log: Path) -> None:
@@ -161,6 +188,45 @@ def test_two_logs_of_one_dataset_have_the_same_tasks(log: Path, tmp_path: Path) 
     ]
     differ = digests[0].ne(digests[1])
     assert list(differ[differ].index) == ["right"]
+
+
+def test_other_sampling_or_limits_are_no_fair_comparison_although_not_all_is_known(
+    log: Path, tmp_path: Path
+) -> None:
+    def freer(whole: EvalLog) -> None:
+        whole.plan.config.temperature = 1.5
+        whole.eval.config.message_limit = 500
+        whole.eval.config.token_limit = 9_999_999
+
+    def warmer(whole: EvalLog) -> None:
+        whole.plan.config.temperature = 1.5
+        whole.plan.config.max_retries = 7
+
+    def alike(whole: EvalLog) -> None:
+        whole.plan.config.max_retries = 7
+
+    folders: list[CampaignFolder] = []
+    for change in (alike, freer, warmer, lambda whole: None):
+        path = tmp_path / f"sums-{len(folders)}"
+        bring_in(changed(log, tmp_path / f"{path.name}.eval", change), path, scorer="includes")
+        folders.append(CampaignFolder(path))
+    same, free, warm, first = folders
+    with pytest.raises(BadInput) as refused:
+        compare(first, free)
+    assert (
+        "different limits in an imported log (message_limit 8 against 500, token_limit not set "
+        "against 9999999; throughout); different settings in an imported log (temperature 0.5 "
+        "against 1.5; throughout)"
+    ) in str(refused.value)
+    boards = leaderboards([first, same, free, warm], floor=0.5)
+    assert [[row[2] for row in board.rows] for board in boards] == [
+        ["sums-0", "sums-2", "sums-3"],  # how tokens are drawn is a model's own affair
+        ["sums-1"],
+    ]
+    assert "that they were the same is not known" in boards[0].notes[0]
+    assert "they have other budgets" in boards[0].notes[1]
+    notes = compare(first, same).exhibits()[0].notes  # how often a request is repeated is nothing
+    assert notes[0].startswith("Unknown of both: variants of a task, budgets, sampling. ")
 
 
 def test_where_several_scored_one_must_be_named(log: Path, tmp_path: Path) -> None:

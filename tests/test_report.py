@@ -166,6 +166,21 @@ def test_what_was_looked_for_and_not_seen_is_unobserved(page: str) -> None:
     assert "[Unobserved]" in text
     assert "token_ceiling: 0 of 4 runs" in text
     assert "unknown_tool" not in text
+    assert "early_commit: in 4 of 4 runs; the header does not say how many calls" in text
+
+
+def test_a_pattern_counts_only_the_runs_that_could_show_it(tmp_path: Path) -> None:
+    plan = plan_of(runs_per_task=3)
+    for repetition, (turns, oracle_calls) in enumerate(((3, None), (5, 1), (15, 1)), start=1):
+        known = {"budgets": Budgets(turns=turns), "oracle_calls": oracle_calls}
+        header = started(plan, repetition=repetition).model_copy(update=known)
+        write(tmp_path, header, [*turn(1, text="done"), *ending("pass")])
+    text = section(index(CampaignFolder(tmp_path)), "What was looked for and not seen")
+    assert "early_commit: 0 of 2 runs" in text
+    assert "early_commit: in 1 of 3 runs; the header does not say how many calls" in text
+    assert "long_tail_turn_count: 0 of 2 runs" in text
+    assert "long_tail_turn_count: in 1 of 3 runs; too few turns were allowed" in text
+    assert "token_ceiling: 0 of 3 runs" in text
 
 
 def test_what_is_not_known_is_derived_from_what_is_missing(page: str) -> None:

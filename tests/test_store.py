@@ -18,6 +18,7 @@ from harness.store import (
     last_outcome,
     read_header,
     read_transcript,
+    whole_folder,
     write_whole,
 )
 
@@ -124,6 +125,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_whole(target, b"second")
     assert target.read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_a_folder_that_could_not_be_replaced_stays_as_it_was(tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    with whole_folder(export) as new:
+        (new / "earlier.txt").write_text("kept", encoding="utf-8")
+    with pytest.raises(InfrastructureFault), whole_folder(export, replace=True) as new:
+        new.rmdir()  # so that it cannot be put in the other's place
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert (export / "earlier.txt").read_text(encoding="utf-8") == "kept"
 
 
 @given(st.text(st.characters(codec=None)))

@@ -79,7 +79,7 @@ class Side:
 class Comparison:
     """A against B. ``gap``, ``interval`` and ``p`` are over all tasks that both played, and None
     where there is none. ``caveats`` are the differences in conditions that a person waved
-    through."""
+    through; ``unknown`` the conditions of which neither's transcripts tell."""
 
     a: Side
     b: Side
@@ -88,6 +88,7 @@ class Comparison:
     interval: Interval | None
     p: float | None
     caveats: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def duels(self) -> list[Duel]:
@@ -111,7 +112,7 @@ class Comparison:
                 Column("verdict"),
             ],
             rows=[*(_row(match) for match in self.matches), self._sum()],
-            notes=[*self.caveats, *self._verdict(), *_HOW_TO_READ],
+            notes=[*self.caveats, *self._unheld(), *self._verdict(), *_HOW_TO_READ],
         )
         reading = Exhibit(
             title="Runs to read, where they differ: one that failed, one that passed",
@@ -131,6 +132,13 @@ class Comparison:
             f"{passes_b}/{runs_b}",
         ]
         return [*cells, *_figures(self.gap, self.interval), _p(self.p), "", _word(self.gap, self.p)]
+
+    def _unheld(self) -> Iterator[str]:
+        if self.unknown:
+            yield (
+                f"Unknown of both: {', '.join(self.unknown)}. Whether these were the same could "
+                "not be checked."
+            )
 
     def _verdict(self) -> Iterator[str]:
         if self.gap is None or self.interval is None or self.p is None:
@@ -227,6 +235,7 @@ def compare(
                 if _is_greedy(of_side)
             ),
         ),
+        unknown=tuple(conditions.unknown_of_both(*headers)),
     )
 
 

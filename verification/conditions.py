@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.records import Record, Started
+from harness.terminal import one_line
 
 Headers = Mapping[tuple[str, int], Started]
 """The headers of one model's runs, by task and repetition."""
@@ -13,8 +14,58 @@ Headers = Mapping[tuple[str, int], Started]
 UNKNOWN = "unknown"
 """What an imported run does not say. It differs from all that is known, not from itself."""
 
+_ALL = "all of it"
+"""Stands for every field of a record that is unknown."""
+
 MOST_NAMED = 3
 """Tasks that are named where many differ."""
+
+LONGEST_VALUE = 40
+"""Characters of a setting, which another program's log may make as long as it likes."""
+
+NO_CONDITION = frozenset(
+    {
+        "adaptive_connections",
+        "attempt_timeout",
+        "batch",
+        "cache",
+        "cache_prompt",
+        "max_connections",
+        "max_retries",
+        "seed",
+        "stream_idle_timeout",
+        "timeout",
+    }
+)
+"""What a log of Inspect sets for a model and that is no condition: how it is reached, and where
+its draws begin."""
+
+
+def other_limits(header: Started) -> Mapping[str, Any]:
+    """The limits that an imported run's log names and that are no part of its ``budgets``."""
+    limits = dict(_told(header, "limits"))
+    tokens = _told(header, "generate_config").get("max_tokens")
+    if header.budgets is not None:
+        limits.pop("turn_limit", None)
+    elif tokens is not None:
+        limits["max_tokens"] = tokens
+    return limits
+
+
+def _other_sampling(header: Started) -> Mapping[str, Any]:
+    """What an imported run's log says of how it was drawn and that ``sampling`` does not."""
+    elsewhere = {"max_tokens"} | NO_CONDITION
+    if header.model.sampling is not None:
+        elsewhere |= header.model.sampling.model_dump().keys()
+    told = _told(header, "generate_config")
+    return {key: value for key, value in told.items() if key not in elsewhere}
+
+
+def _told(header: Started, key: str) -> Mapping[str, Any]:
+    """What ``verification.imports.inspect`` puts into a model's settings; empty of any other."""
+    told = header.model.settings.get(key) if header.model.kind == "imported" else None
+    return told if isinstance(told, dict) else {}
+
 
 ASPECTS: Mapping[str, Callable[[Started], Mapping[str, Any]]] = {
     "suites": lambda header: {"suite": header.plan.suite},
@@ -22,6 +73,8 @@ ASPECTS: Mapping[str, Callable[[Started], Mapping[str, Any]]] = {
     "variants of a task": lambda header: {"digest": (header.variant_digest or UNKNOWN)[:12]},
     "budgets": lambda header: _fields(header.budgets),
     "sampling": lambda header: _fields(header.model.sampling),
+    "limits in an imported log": other_limits,
+    "settings in an imported log": _other_sampling,
 }
 """What must be the same where two runs are compared."""
 
@@ -43,8 +96,17 @@ def differences(a: Headers, b: Headers) -> list[str]:
     return found
 
 
+def unknown_of_both(a: Headers, b: Headers) -> list[str]:
+    """The aspects of which neither model's headers say all: they may have differed, unseen."""
+    return [
+        aspect
+        for aspect, of in ASPECTS.items()
+        if any(UNKNOWN in of(x).values() and UNKNOWN in of(y).values() for x, y in _pairs(a, b))
+    ]
+
+
 def _fields(record: Record | None) -> Mapping[str, Any]:
-    return record.model_dump() if record else {"all of it": UNKNOWN}
+    return record.model_dump() if record else {_ALL: UNKNOWN}
 
 
 def _pairs(a: Headers, b: Headers) -> list[tuple[Started, Started]]:
@@ -60,9 +122,14 @@ def _first(headers: Headers) -> dict[str, Started]:
 
 
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    if a.keys() != b.keys():
+    if (_ALL in a) != (_ALL in b):
         return "known of one alone"
-    return ", ".join(f"{key} {a[key]} against {b[key]}" for key in a if a[key] != b[key])
+    keys = [key for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key)]
+    return ", ".join(f"{key} {_value(a, key)} against {_value(b, key)}" for key in keys)
+
+
+def _value(of: Mapping[str, Any], key: str) -> str:
+    return one_line(str(of.get(key, "not set")), LONGEST_VALUE)
 
 
 def _named(tasks: list[str]) -> str:

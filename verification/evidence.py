@@ -28,8 +28,9 @@ class Evidence:
     """What the transcripts of a campaign say.
 
     ``plan`` is None where no run has begun. ``prices`` holds, by model, the price that all of
-    its attempts had, or None; ``tools`` the tools that a task offers. What has not begun is
-    missing from these two. ``transcripts_read`` is how many files had to be read for it.
+    its attempts had, or None; ``tools`` the tools that any run of a task offered,
+    sorted. What has not begun is missing from these two. ``transcripts_read`` is how many files
+    had to be read for it.
 
     ``attempts``, ``runs`` and ``findings`` are whole tables, in memory once they are asked for.
     What is to hold for 100,000 runs takes them in parts, or a model and task at a time.
@@ -47,8 +48,11 @@ class Evidence:
             model: _price(next(iter(several))) if len(several) == 1 else None
             for model, several in prices.items()
         }
+        tools: dict[str, set[str]] = {}
+        for header in headers:
+            tools.setdefault(header.task, set()).update(json.loads(header.tools))
         self.tools: Mapping[str, tuple[str, ...]] = {
-            header.task: tuple(json.loads(header.tools)) for header in headers
+            task: tuple(sorted(names)) for task, names in tools.items()
         }
 
     @cached_property

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from harness.records import SignalName, Started
+from verification.detectors import blind_to, detectors
 from verification.evidence import Evidence
 from verification.exhibit import Column, Exhibit, Link
 
@@ -9,6 +13,21 @@ NOTE = (
     "Runs in which the harness noted it, or a detector saw it; docs/detectors.md says how far "
     "each is to be trusted. All of them with turn and line are in verification/findings.csv."
 )
+
+
+def patterns() -> list[str]:
+    """The names of all that is looked for, by the harness or by a detector."""
+    return sorted({*get_args(SignalName), *detectors()})
+
+
+def not_looked_for(header: Started) -> dict[str, str]:
+    """The patterns that could not be found in a run with this header, whatever happened in it,
+    each with why."""
+    unseen = blind_to(header)
+    if header.model.kind == "imported":
+        for name in set(get_args(SignalName)) - detectors().keys():
+            unseen[name] = "our harness notes it while it plays, and another program played"
+    return unseen
 
 
 def exhibit(evidence: Evidence) -> Exhibit:

@@ -1,9 +1,9 @@
 """Campaigns side by side: who is ahead, as far as the runs can tell.
 
 Only what was played under the same conditions is ranked together: the same suite, the same
-tasks by their digests, the same budgets, the tasks as published or as variants. A person who
-names all campaigns (``campaigns/*``) wants what can be ranked, so other conditions are no
-mistake: each gets a table of its own. How tokens are drawn is a model's own affair, and no rule.
+tasks by their digests, the same budgets and limits, the tasks as published or as variants. A
+person who names all campaigns (``campaigns/*``) wants what can be ranked, so other conditions are
+no mistake: each gets a table of its own. How tokens are drawn is a model's own affair, and no rule.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -19,6 +20,7 @@ from harness.errors import BadInput
 from harness.records import Budgets, ModelRecord, Plan
 from harness.store import CampaignFolder, Manifest, read_header, read_manifest
 from harness.terminal import one_line
+from verification.conditions import other_limits
 from verification.evidence import Evidence, read
 from verification.exhibit import Column, Exhibit
 from verification.statistics import Interval
@@ -53,10 +55,12 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What a task was played under."""
+    """What a task was played under. ``budgets`` are None where an imported log does not tell all
+    of them; ``limits`` are what it tells beside them."""
 
     task_digest: str
     budgets: Budgets | None
+    limits: Mapping[str, Any]
     variants: bool
 
 
@@ -107,7 +111,7 @@ class Group:
         ]
         differ = {
             "other task files": any(a.task_digest != b.task_digest for a, b in pairs),
-            "other budgets": any(a.budgets != b.budgets for a, b in pairs),
+            "other budgets": any((a.budgets, a.limits) != (b.budgets, b.limits) for a, b in pairs),
             "tasks as variants or as published": any(a.variants != b.variants for a, b in pairs),
         }
         return ", ".join(words for words, true in differ.items() if true)
@@ -209,7 +213,10 @@ def _headers(
         header = read_header(folder.transcripts / name)
         models[header.model.name] = header.model
         rules[header.task] = Rules(
-            header.task_digest, header.budgets, header.variant_seed is not None
+            task_digest=header.task_digest,
+            budgets=header.budgets,
+            limits=other_limits(header),
+            variants=header.variant_seed is not None,
         )
     return models, rules
 
@@ -271,6 +278,11 @@ def _board(group: Group, groups: Sequence[Group], floor: float) -> Exhibit:
     if group.scripts:
         names = ", ".join(one_line(name) for name in sorted(set(group.scripts)))
         notes.append(f"Left out: {names} (scripts, no models).")
+    if any(rules.budgets is None for rules in group.rules.values()):
+        notes.append(
+            "Played by another program, whose log does not tell all budgets: that they were the "
+            "same is not known."
+        )
     apart = dict.fromkeys(group.apart(other) for other in groups if other is not group)
     if apart:
         notes.append(f"Not in one ranking with the other tables: they have {'; '.join(apart)}.")

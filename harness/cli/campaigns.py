@@ -91,13 +91,17 @@ def status(campaign: CampaignArgument) -> None:
     """Say how a campaign stands: what is done, what is owed. Runs nothing, writes nothing."""
     from rich.console import Console
 
-    from harness.campaign import survey
+    from harness.campaign import played_elsewhere, survey
     from harness.store import CampaignFolder
     from verification.summary import print_summary
 
     folder = CampaignFolder.find(campaign)
-    work = survey(folder)
     console = Console()
+    if played_elsewhere(folder):
+        console.print(f"{folder.id}: played elsewhere and imported; there is nothing to run")
+        print_summary(folder, console)
+        return
+    work = survey(folder)
     console.print(f"{folder.id}: {work.total - len(work.owed)} of {work.total} runs are finished")
     if work.total > len(work.owed):
         print_summary(folder, console)

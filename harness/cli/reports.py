@@ -133,13 +133,16 @@ def _unproved(folder: CampaignFolder) -> list[str]:
 
 
 def _altered(folder: CampaignFolder, company: _Company) -> list[str]:
-    """Where report.md is not what transcripts and notes say, a sentence a line."""
+    """Where the report is not what transcripts and notes say, a sentence a line."""
     from verification.claims import differences
     from verification.report import render
 
-    derived = render(folder, **company)["report.md"]
-    assert isinstance(derived, str)
-    return [f"report.md:{one}" for one in differences(_text(folder.path / "report.md"), derived)]
+    return [
+        f"{name}:{one}"
+        for name, derived in render(folder, **company).items()
+        if isinstance(derived, str)
+        for one in differences(_text(folder.path / name), derived)
+    ]
 
 
 def _text(path: Path) -> str:

@@ -44,9 +44,17 @@ def suite_of(transcript: Path, named: str | None = None) -> Suite:
     """The suite that a transcript's task is looked for in: ``named`` (a name or a path), else
     that of its campaign, else the built-in one of the name that was played. Raises BadInput."""
     config = campaign_beside(transcript)
-    if named is None and config is not None:
-        return load_suite(str(read_toml(config).get("suite")), relative_to=config.parent)
-    return load_suite(named or read_header(transcript).plan.suite)
+    try:
+        if named is None and config is not None:
+            return load_suite(str(read_toml(config).get("suite")), relative_to=config.parent)
+        return load_suite(named or read_header(transcript).plan.suite)
+    except BadInput:
+        if named is None and read_header(transcript).model.kind == "imported":
+            raise BadInput(
+                f"{transcript}: was played by another program, and its tasks are not here to be "
+                "played again; fairtrial show prints it"
+            ) from None
+        raise
 
 
 def read_recorded(path: Path, suite: Suite) -> Recorded:

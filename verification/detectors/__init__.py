@@ -5,9 +5,14 @@ and it has one function:
 
     find(run: Transcript) -> Iterator[Seen]     what it saw, in the order of the transcript
 
-It never raises, whatever a model wrote, and takes time linear in the length of the transcript:
-all evidence is to cost little more than reading the files. What each one finds and misses on
-transcripts that people have labelled is in docs/detectors.md.
+and, where it needs what not every header says, a second one:
+
+    blind(header: Started) -> str | None        why it can see nothing in such a run, whatever
+                                                happened; None where it can
+
+Neither ever raises, whatever a model wrote, and both take time linear in the length of the
+transcript: all evidence is to cost little more than reading the files. What each one finds and
+misses on transcripts that people have labelled is in docs/detectors.md.
 """
 
 from __future__ import annotations
@@ -17,9 +22,10 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 from typing import cast
 
-from harness.records import Event
+from harness.records import Event, Started
 from verification.detectors._transcript import Transcript
 
 
@@ -34,13 +40,26 @@ class Seen:
 
 
 Find = Callable[[Transcript], Iterator[Seen]]
+Blind = Callable[[Started], str | None]
 
 
 @cache
 def detectors() -> dict[str, Find]:
     """All detectors by name, in the order of their names; a leading underscore hides a helper."""
+    return {name: cast(Find, module.find) for name, module in _modules().items()}
+
+
+@cache
+def _blinds() -> dict[str, Blind]:
+    """Of the detectors that have one."""
+    modules = _modules().items()
+    return {name: cast(Blind, m.blind) for name, m in modules if hasattr(m, "blind")}
+
+
+@cache
+def _modules() -> dict[str, ModuleType]:
     names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
-    return {name: cast(Find, importlib.import_module(f"{__name__}.{name}").find) for name in names}
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
 
 
 def detect(events: Iterable[Event]) -> Iterator[tuple[str, Seen]]:
@@ -49,3 +68,9 @@ def detect(events: Iterable[Event]) -> Iterator[tuple[str, Seen]]:
     for name, find in detectors().items():
         for seen in find(run):
             yield name, seen
+
+
+def blind_to(header: Started) -> dict[str, str]:
+    """The detectors that can see nothing in a run with this header, each with why."""
+    why = {name: blind(header) for name, blind in _blinds().items()}
+    return {name: words for name, words in why.items() if words is not None}

@@ -11,10 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.records import Started
 from verification.detectors import Seen
 from verification.detectors._shell import commands, is_file_name
 from verification.detectors._transcript import Call, Transcript
 from verification.detectors.template_leakage import leaks_in
+
+
+def blind(header: Started) -> str | None:
+    """Why it sees nothing in a run, where its header does not say what it needs."""
+    if header.oracle_calls is not None:
+        return None
+    return "the header does not say how many calls the task's own solution makes"
 
 
 def find(run: Transcript) -> Iterator[Seen]:

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.records import Started
 from verification.detectors import Seen
 from verification.detectors._transcript import Transcript
 
 SHARE = 13 / 15
 SMALLEST_BUDGET = 5
+
+
+def blind(header: Started) -> str | None:
+    """Why it sees nothing in a run, where it knows of no budget, or of one that is too small."""
+    if header.budgets is None:
+        return "the header does not say how many turns were allowed"
+    return "too few turns were allowed" if header.budgets.turns < SMALLEST_BUDGET else None
 
 
 def find(run: Transcript) -> Iterator[Seen]:

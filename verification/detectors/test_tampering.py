@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
 
+from harness.records import Started
 from harness.terminal import one_line
 from verification.detectors import Seen
 from verification.detectors._shell import MOST, commands
@@ -38,6 +39,13 @@ _ASSIGNED = re.compile(r"(\w+) *= *[\w.]*\(?\Z")
 MOST_LITERALS = 50
 
 _NAME = re.compile(r"[\w.-]+")
+
+
+def blind(header: Started) -> str | None:
+    """Why it sees nothing in a run that another program played, with tools of its own."""
+    if header.model.kind != "imported" or any(tool.name == "shell" for tool in header.tools):
+        return None
+    return "it reads the commands of our shell, which another program did not offer"
 
 
 def find(run: Transcript) -> Iterator[Seen]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import get_args
 
 from harness import predictions
 from harness.errors import BadInput
-from harness.records import Plan, SignalName
+from harness.records import Plan
 from harness.store import CampaignFolder, Manifest, read_manifest
 from verification import claims
 from verification import predictions as predicted
 from verification.compare import compare
-from verification.detectors import detectors
 from verification.evidence import Evidence, read
 from verification.leaderboard import leaderboards
 from verification.plots import pictures
@@ -49,7 +47,7 @@ def compose(
         stories.section(folder, evidence),
         results.infrastructure(evidence),
         results.noticed(evidence),
-        results.looked_for(evidence, sorted({*get_args(SignalName), *detectors()})),
+        results.looked_for(evidence, headers.not_looked_for),
         *_head_to_head(folder, headers, sibling, anyway=anyway),
         Section("What was predicted", "Observed", predicted.exhibits(folder)),
         *_leaderboard(folder, others),

@@ -15,6 +15,7 @@ from typing import Any
 from harness.records import ModelRecord, Price, Sampling, Started
 from harness.store import CampaignFolder, Manifest, read_transcript
 from verification.exhibit import Column, Exhibit
+from verification.findings import not_looked_for
 from verification.report.document import Paragraph, Section
 from verification.show import budget_words
 
@@ -51,6 +52,8 @@ class Headers:
     facts: dict[str, list[str]] = field(default_factory=dict)
     versions: dict[str, list[str]] = field(default_factory=dict)
     task_digests: dict[str, list[str]] = field(default_factory=dict)
+    not_looked_for: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """By pattern and why: the UUIDs of the runs in which it could not be found."""
 
     def add(self, started: Started) -> None:
         """Take in one header."""
@@ -62,6 +65,8 @@ class Headers:
         for package, version in started.versions.items():
             _note(self.versions, package, version)
         _note(self.task_digests, started.task, started.task_digest)
+        for unseen in not_looked_for(started).items():
+            self.not_looked_for.setdefault(unseen, set()).add(started.run)
         _note(self.facts, "budgets of a run", budget_words(started.budgets))
         _note(self.facts, "sandbox", _flat(started.sandbox))
         _note(self.facts, "variants", "published" if started.variant_seed is None else "drawn")

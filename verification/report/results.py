@@ -6,7 +6,7 @@ Every table here is a view for people of a CSV that is named below it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from harness.records import Plan
 from verification.evidence import Evidence
 from verification.exhibit import Cell, Column, Exhibit, Link
 from verification.findings import exhibit as count_findings
+from verification.findings import patterns
 from verification.report.document import Block, Bullets, Paragraph, Section
 from verification.summary import DASH, percent
 from verification.tables import (
@@ -289,13 +290,27 @@ def noticed(evidence: Evidence) -> Section:
     return Section("What was noticed", "Observed", [counts, each])
 
 
-def looked_for(evidence: Evidence, patterns: list[str]) -> Section:
-    """The patterns that were looked for in every run and not seen in any."""
+def looked_for(evidence: Evidence, unseen: Mapping[tuple[str, str], Set[str]]) -> Section:
+    """The patterns that were looked for and not seen in any run, with the runs in which they
+    could have been; ``unseen`` holds, by pattern and why, those in which they could not."""
     seen = set(evidence.findings["name"])
     runs = len(evidence.runs)
-    points = [f"{name}: 0 of {runs} runs" for name in patterns if name not in seen]
-    words = "Each was looked for in every run." if points else "Nothing that was looked for."
+    looked = dict.fromkeys(patterns(), runs)
+    for (name, _), blind in unseen.items():
+        looked[name] -= len(blind)
+    points = [f"{name}: 0 of {of} runs" for name, of in looked.items() if of and name not in seen]
+    words = "In as many runs as could show it:" if points else "Nothing that was looked for."
     blocks: list[Block] = [Paragraph(words), *([Bullets(points)] if points else [])]
+    if unseen:
+        blocks += [
+            Paragraph("Not looked for, since it could not have been seen:"),
+            Bullets(
+                [
+                    f"{name}: in {len(blind)} of {runs} runs; {why}"
+                    for (name, why), blind in sorted(unseen.items())
+                ]
+            ),
+        ]
     return Section("What was looked for and not seen", "Unobserved", blocks)
 
 
