@@ -245,6 +245,8 @@ def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Tabl
         ("[^91.7%] has no footnote.", ["91.7%"]),
         ("Eight of ten task types, ninety per cent", ["Eight of ten", "ninety per cent"]),
         ("Twenty-two runs passed.", ["Twenty-two runs"]),
+        ("It was twenty-two\nruns, half\nof them long", ["twenty-two runs", "half"]),
+        ("It was seven\n\nruns", []),
         ("It passed twenty-two, and failed two.", ["passed twenty-two", "failed two"]),
         ("Twenty-two of its own planned runs", ["Twenty-two"]),
         ("a third failed, and a quarter of the runs", ["a third", "a quarter"]),

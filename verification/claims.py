@@ -56,7 +56,7 @@ _WORD = (
     "sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|"
     "zero|none|half|dozens?|hundreds?|thousands?)"
 )
-_SPELLED = rf"{_WORD}(?:[-\s]+(?:and\s+)?{_WORD})*"
+_SPELLED = rf"{_WORD}(?:[-\s]+(?:and\s+)?{_WORD}){{0,5}}"
 _PART = "(?:hal[fv]e?|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)"
 _MODELS = r"(?:(?:the|its|these|those|all|both)\s+)*models?\b"
 _COUNTED = r"(?:runs|tasks|passes|failures)\b"
@@ -137,11 +137,17 @@ def unproved(text: str, tables: Sequence[Table], known: Collection[str]) -> list
     names = _names(known)
     sheets = Sheets(tables)
     found = []
-    for line, words, paragraph in _visible(marked):
+
+    def nameless(words: str) -> str:
         rest = _ADDRESS.sub(" ", _PLACES.sub(" ", words))
         for name in names:
             rest = name.sub(" ", rest)
-        for number in _numbers(rest):
+        return rest
+
+    visible = [(*line, nameless(line[1])) for line in _visible(marked)]
+    for (line, words, paragraph, rest), after in zip_longest(visible, visible[1:]):
+        following = after[3] if after and after[0] == line + 1 and after[2] == paragraph else ""
+        for number in _numbers(rest, following):
             suggestion = sheets.suggest(number.removesuffix("s"), words, paragraph)
             found.append(Unproved(line, number, suggestion))
     return found
@@ -323,14 +329,15 @@ def _has_digit(word: str) -> bool:
     return any(map(str.isdecimal, word))
 
 
-def _numbers(words: str) -> Iterator[str]:
+def _numbers(words: str, following: str = "") -> Iterator[str]:
     """The numbers in a line, as they are written: whatever stands between spaces and holds a
     digit of any script, a fraction or a Roman numeral's own character; and what is in words."""
     shadow = "".join("0" if unicodedata.category(c).startswith("N") else c for c in words)
     for match in _NUMBER.finditer(shadow):
         yield words[match.start() : match.end()].strip(_AROUND)
-    for match in _IN_WORDS.finditer(words):
-        yield match[0]
+    for match in _IN_WORDS.finditer(f"{words} {following}"):
+        if match.start() < len(words):
+            yield match[0]
 
 
 def _replacement(citation: str, sheets: Sheets, sources: list[str]) -> str:

@@ -292,7 +292,8 @@ def _by_model(scored: pd.DataFrame, stands: Standing) -> Exhibit:
         "Brier and log score are means over runs, 0 is perfect; a coin's are 0.250 and 0.693. "
         "skill: 1 less the Brier score over the coin's, so 0 is no better than a coin; the "
         "95% interval is for other tasks like these, and none where all scored alike. failed so: "
-        "failures that came in the way foretold, of those for which one was. Runs that infrastructure spoiled are left out.",
+        "failures that came in the way foretold, of those for which one was. Runs that "
+        "infrastructure spoiled are left out.",
     ]
     columns = [Column("model"), *(Column(heading, figures=True) for heading in headings)]
     return Exhibit("Predictions, scored", columns, rows, notes)
