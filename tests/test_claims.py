@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.errors import BadInput
@@ -14,7 +16,9 @@ from harness.store import CampaignFolder
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
+from verification.citations import Cell, Sheets
 from verification.claims import differences, prose, unproved
+from verification.predictions import COLUMNS
 from verification.tables import Table
 
 GEMMA = "gemma-4-12b-it-q4_k_m"
@@ -240,6 +244,20 @@ def test_what_a_model_wrote_is_no_markup_where_it_is_cited(two_models: list[Tabl
         ("It is so.[^a]\n\n[^a]: Of 14 runs.", ["14"]),
         ("[^91.7%] has no footnote.", ["91.7%"]),
         ("Eight of ten task types, ninety per cent", ["Eight of ten", "ninety per cent"]),
+        ("Twenty-two runs passed.", ["Twenty-two runs"]),
+        ("It was twenty-two\nruns, half\nof them long", ["twenty-two runs", "half"]),
+        ("It was seven\n\nruns", []),
+        ("It passed twenty-two, and failed two.", ["passed twenty-two", "failed two"]),
+        ("Twenty-two of its own planned runs", ["Twenty-two"]),
+        ("a third failed, and a quarter of the runs", ["a third", "a quarter"]),
+        ("two thirds; three-quarters", ["two thirds", "three-quarters"]),
+        ("A dozen runs, a dozen failed", ["dozen runs", "dozen failed"]),
+        ("half of the runs, half the tasks", ["half", "half the tasks"]),
+        ("all three runs; two more failed runs", ["three runs", "two more failed runs"]),
+        ("On one task it passed one run.", ["one task", "passed one"]),
+        ("None of the runs, none passed", ["None of the runs", "none passed"]),
+        ("six were passed", ["six were passed"]),
+        ("the model's score of ninety", ["score of ninety"]),
         ("On the A10G in 2026-06-11T10:10:02Z", ["A10G", "2026-06-11T10:10:02Z"]),
         ("tasks 09 and 10", ["09", "10"]),
         ("the XL12B", ["XL12B"]),
@@ -263,6 +281,8 @@ def test_a_bare_number_is_found_however_it_is_spelled(
         "[there](https://example.org/2026/06#4) <https://example.org/5> https://example.org/6",
         "It is so.[^1]\n\n[^1]: Said elsewhere.",
         "Both of the two models did it, one of them twice; none in the first.",
+        "Both failed. The two models passed; one of the models, or one of the two models, did not.",
+        "The third run; a second task; it failed twice; two ways of asking; one that passes.",
         "{{ pass_rate_by_task[(all)].effective }}",
         "<span data-n='5'>words</span>",
     ],
@@ -302,6 +322,43 @@ def test_every_suggestion_gives_the_number_as_it_was_written(gemma: list[Table])
         assert words == one.number.removesuffix("s")
 
 
+RATES = {
+    "pass_rate_by_task": {
+        *("raw_rate", "effective_rate", "coverage", "raw_low", "raw_high"),
+        *("effective_low", "effective_high", "suite_low", "suite_high"),
+    },
+    "pass_at_k": {
+        *("pass_at_k", "pass_at_k_low", "pass_at_k_high"),
+        *("pass_hat_k", "pass_hat_k_low", "pass_hat_k_high"),
+    },
+    "failure_mode_histogram": {"share"},
+    "predictions": {"probability"},
+}
+"""By CSV, the columns that docs/evidence.md calls a rate, a share or a chance."""
+
+
+def test_every_rate_of_every_csv_is_written_and_suggested_as_a_percentage(
+    gemma: list[Table],
+) -> None:
+    filed = pd.DataFrame({"model": ["m"], "task": ["task_01"], "probability": [0.925]})
+    predicted = filed.reindex(columns=COLUMNS)
+    tables = [*gemma, Table("predictions.csv", ("model", "task"), predicted)]
+    sheets = Sheets(tables)
+    alike = re.compile(r"rate|share|coverage|probability|.*_(low|high)|pass_(at|hat).*|.*_rate")
+    for name in sheets.names:
+        columns = sheets.rows(name)[0] if sheets.rows(name) else {}
+        rates = {column for column in columns if alike.fullmatch(column)}
+        assert rates - {"brier_skill_low", "brier_skill_high"} == RATES.get(name, set())
+    for name, column in [(table, column) for table in RATES for column in RATES[table]]:
+        row = next(row for row in sheets.rows(name) if row[column] not in ("", "0.000000"))
+        words = sheets.words(Cell(name, row, column))
+        assert words == f"{float(row[column]):.1%}".replace("100.0%", "100%"), column
+        (bare,) = unproved(f"{column}: {row.get('task', '')} {words}", tables, KNOWN | {*ENDINGS})
+        assert bare.number == words
+        assert bare.suggestion is not None, column
+        assert said(bare.suggestion.strip("{} "), tables) == words
+
+
 def test_a_false_number_finds_no_cell_that_says_it(two_models: list[Table]) -> None:
     # As published: "0 tool calls in all three runs", where the mean of 0, 0 and 1 is 0.3.
     text = "On task_09 the model m dispatched 0 tool calls on average, not 0.3."
@@ -339,6 +396,23 @@ def test_a_line_that_was_changed_by_hand_is_named_with_both_values() -> None:
     assert differences(derived.rstrip("\n"), derived) == ["4: the line ends differ"]
 
 
+def test_a_long_report_of_which_every_line_was_changed_is_compared_in_no_time() -> None:
+    story = "**task_01, run {0}**\n\n- It was asked: {0}\n- It answered: {0}{1}\n- Rejected: x\n\n"
+    derived = "".join(story.format(n, "") for n in range(1000))
+    began = time.process_time()
+    found = differences("".join(story.format(n, "!") for n in range(1000)), derived)
+    assert len(found) == 1000
+    assert found[0] == '4: "0!" on disk, "0" derived'
+    assert found[-1] == '5998: "999!" on disk, "999" derived'
+    assert time.process_time() - began < 5
+
+
+def test_a_line_put_into_a_long_report_is_the_only_one_named() -> None:
+    derived = "".join(f"line {n}\n" for n in range(5000))
+    altered = derived.replace("line 2500\n", "line 2500\nMore.\n")
+    assert differences(altered, derived) == ['2502: not derived: "More."']
+
+
 def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaign) -> None:
     folder = make_campaign(ORACLE + NOTHING)
     assert fairtrial("run", folder).returncode == 0
@@ -369,6 +443,20 @@ def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaig
     done = fairtrial("check-claims", folder)
     assert done.returncode == 1
     assert "pass_rate_by_task.csv: row" in done.stdout
+
+
+def test_a_campaign_without_its_manifest_has_the_names_that_its_transcripts_hold(
+    make_campaign: MakeCampaign,
+) -> None:
+    folder: Path = make_campaign(ORACLE)
+    plan = plan_of(models=("gemma-4-12b",), tasks=("task_05_fix",))
+    play(folder, plan, "pass", model="gemma-4-12b", task="task_05_fix")
+    assert fairtrial("verify", "--write", folder).returncode == 0
+    notes = folder / "notes.md"
+    notes.write_text("Gemma 4 did task 5 of suite-v1, unlike 7B.", encoding="utf-8")
+    done = fairtrial("check-claims", folder)
+    assert done.returncode == 1, done.stderr
+    assert [line.partition(" is ")[0] for line in done.stdout.splitlines()] == ['notes.md:1: "7B"']
 
 
 def test_claims_need_a_campaign_that_has_run_and_notes_that_can_be_read(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
 
+import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from verification.exhibit import Column, Exhibit, Link, escaped
@@ -34,6 +37,27 @@ def test_markdown_holds_a_cell_that_tries_to_leave_it() -> None:
 
 def test_markdown_leaves_the_underscores_inside_names_alone() -> None:
     assert escaped("task_01_fix _not_ __all__ a__b") == r"task_01_fix \_not\_ \_\_all\_\_ a\_\_b"
+
+
+@pytest.mark.parametrize(
+    "text", ["1) x", "2. y", "3.", "- z", "+ z", "> z", ">z", "---", "=", "    z", " - z"]
+)
+def test_no_text_begins_a_list_a_quotation_a_rule_or_code_in_markdown(text: str) -> None:
+    for page in (escaped(text), Exhibit("t", COLUMNS, [], [text]).markdown().split("\n\n")[1]):
+        assert MarkdownIt().render(page) == f"<p>{html.escape(text.strip())}</p>\n"
+
+
+def test_numbers_stand_as_they_are_at_the_beginning_of_a_line() -> None:
+    assert [escaped(number) for number in ("-0.5", "1.5", "+3", "=3")] == [
+        "-0.5",
+        "1.5",
+        "+3",
+        "=3",
+    ]
+
+
+def test_markdown_takes_dollars_for_no_mathematics() -> None:
+    assert escaped("$x$ and $$y$$") == r"\$x\$ and \$\$y\$\$"
 
 
 def test_markdown_links_a_cell_and_says_what_stands_to_the_right() -> None:

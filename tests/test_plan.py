@@ -15,7 +15,7 @@ from tests.published import gemma_12b, gemma_31b
 from verification import power
 from verification.difference import Duel, stratified
 from verification.evidence import read
-from verification.plan import Seen, plan, seen
+from verification.plan import Seen, plan, question, seen
 from verification.power import Question, detectable, likeness, runs_needed
 
 
@@ -156,3 +156,21 @@ def test_a_difference_that_the_rate_leaves_no_room_for_is_bad_input() -> None:
     done = fairtrial("plan", "--rate", "60", "--detect", "70")
     assert done.returncode == 2
     assert "no difference to look for between pass rates of 60% and -10%" in done.stderr
+
+
+@pytest.mark.parametrize("detect", ["-1", "0", "100", "nan", "inf"])
+def test_a_difference_that_is_none_is_refused(detect: str) -> None:
+    done = fairtrial("plan", "--detect", detect)
+    assert done.returncode == 2
+    assert f"--detect {detect}: give percentage points, above 0 and below 100" in done.stderr
+
+
+def test_the_rate_is_the_one_given_or_seen_or_one_half_and_the_other_nearer_to_it() -> None:
+    def rates(seen: float | None, rate: float | None = None) -> tuple[float, float]:
+        asked = question(Seen(seen, None), 10, detect=10, rate=rate, power=0.8, alpha=0.05)
+        return asked.rate, asked.other
+
+    assert rates(None) == pytest.approx((0.5, 0.4))
+    assert rates(0.2) == pytest.approx((0.2, 0.3))
+    assert rates(0.2, rate=90) == pytest.approx((0.9, 0.8))
+    assert rates(1.0) == pytest.approx((0.99, 0.89))

@@ -182,6 +182,22 @@ def test_the_interval_of_the_skill_is_that_of_a_mean_where_tasks_weigh_the_same(
     assert skill_interval([0.1, 0.2, math.nan], [3, 3, 0]) == skill_interval([0.1, 0.2], [3, 3])
 
 
+def test_tasks_that_scored_all_alike_give_no_interval_of_the_skill(tmp_path: Path) -> None:
+    assert skill_interval([0.0001] * 10, [3] * 10) is None
+    assert skill_interval([0.1 + 0.2, 0.3], [3, 1]) is None  # alike but for rounding
+    text = "[models.m]\n" + "".join(
+        f"task_0{n} = {{ passes = 3, confidence = 0.9 }}\n" for n in (1, 2)
+    )
+    folder = begun(tmp_path, text)
+    for task in PLAN.tasks:
+        play(tmp_path, PLAN, "pass", task=task)
+    verify.write(folder)
+    together = pd.read_csv(folder.verification / "predictions.csv").iloc[-1]
+    assert together["brier_skill"] > 0.98
+    assert together[["brier_skill_low", "brier_skill_high"]].isna().all()
+    assert ".." not in printed(folder)
+
+
 def test_the_interval_of_the_skill_covers_what_it_should() -> None:
     # An author who is right on average about tasks of all kinds, over 2,000 campaigns of ten
     # tasks of which infrastructure spoiled some runs.

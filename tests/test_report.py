@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from markdown_it import MarkdownIt
 
 from harness.errors import BadInput
 from harness.records import (
@@ -181,6 +182,25 @@ def test_a_pattern_counts_only_the_runs_that_could_show_it(tmp_path: Path) -> No
     assert "long_tail_turn_count: 0 of 2 runs" in text
     assert "long_tail_turn_count: in 1 of 3 runs; too few turns were allowed" in text
     assert "token_ceiling: 0 of 3 runs" in text
+
+
+def test_a_task_that_has_no_run_is_listed_with_all_that_are_owed(tmp_path: Path) -> None:
+    plan = plan_of(models=["m", "n"], tasks=TASKS, runs_per_task=2)
+    play(tmp_path, plan, "pass", task="task_01")
+    text = section(index(CampaignFolder(tmp_path)), "Every run")
+    assert "mtask_01✓ passedowed" in text
+    for begun in ("mtask_02", "ntask_01", "ntask_02"):
+        assert f"{begun}owedowed" in text
+
+
+def test_a_model_whose_name_begins_like_a_list_begins_none(tmp_path: Path) -> None:
+    names = ["1) x", "2. $y$", "- z"]
+    plan = plan_of(models=names, runs_per_task=1)
+    for name in names:
+        play(tmp_path, plan, "pass", model=name)
+    report = str(render(CampaignFolder(tmp_path))["report.md"])
+    page = MarkdownIt("commonmark").enable("table").render(report)
+    assert [f"<p>{name} passed 1 of 1" in page for name in names] == [True] * 3
 
 
 def test_what_is_not_known_is_derived_from_what_is_missing(page: str) -> None:

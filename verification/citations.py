@@ -45,7 +45,10 @@ FILTERS = ("cell", "k_of_n", "percent", "round", "usd")
 _HEAD = re.compile(r"(?P<table>\w+) *(?:\[(?P<keys>.*)\])? *\. *(?P<column>\w+)")
 _FILTER = re.compile(r"(?P<name>\w+)(?: *\( *(?P<digits>\d)? *\))?")
 _INTEGER = re.compile(r"-?\d+")
-_RATE = re.compile(r".*_rate|coverage|share|probability|(raw|effective)_(low|high)")
+_RATE = re.compile(
+    r".*_rate|coverage|share|probability|(raw|effective|suite)_(low|high)|"
+    r"pass_(at|hat)_k(_low|_high)?"
+)
 _DOLLARS = re.compile(r"usd|price_.*")
 
 Row = Mapping[str, str]

@@ -19,11 +19,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from harness.errors import BadInput
+from harness.records import Plan
 from harness.store import Manifest
 from harness.terminal import one_line
 from verification.citations import SHAPE, Sheets
@@ -46,16 +48,39 @@ _NUMBER = re.compile(r"[^\s\u2014|]*\d[^\s\u2014|]*")
 _AROUND = "([{<\"'\u2018\u2019\u201c\u201d>}]).,;:!?*_~^"
 """Punctuation that may stand around a number and is no part of it."""
 
-_WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety "
-    "hundred zero none half"
-).replace(" ", "|")
-_RATIO = re.compile(
-    rf"\b(?:{_WORDS})(?:[- ](?:{_WORDS}))* (?:(?:out of|of|in)(?: the| all| its)? (?:{_WORDS})|"
-    r"per ?cent)\b",
+MOST_COMPARED = 1_000_000
+"""Lines on disk times lines derived, up to which the two are aligned; that takes a second."""
+
+_WORD = (
+    "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|"
+    "sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|"
+    "zero|none|half|dozens?|hundreds?|thousands?)"
+)
+_SPELLED = rf"{_WORD}(?:[-\s]+(?:and\s+)?{_WORD}){{0,5}}"
+_PART = "(?:hal[fv]e?|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)"
+_MODELS = r"(?:(?:the|its|these|those|all|both)\s+)*models?\b"
+_COUNTED = r"(?:runs|tasks|passes|failures)\b"
+_DID = r"(?:pass(?:es|ed)?|fail(?:s|ed)?)\b"
+_IN_WORDS = re.compile(
+    # Of how many, and per cent.
+    rf"\b{_SPELLED}\s+(?:(?:out\s+of|of|in)\s+(?:(?:the|all|its)\s+)?{_SPELLED}\b(?!\s+models)|"
+    r"per\s?cent\b)"
+    # Two thirds, a third of.
+    rf"|\b{_SPELLED}[-\s]+{_PART}s\b|\b(?:a|one)[-\s]+{_PART}\b(?=\s+(?:of\b(?!\s+{_MODELS})|{_DID}))"
+    # Three of its own; one and none of them may be said of anything.
+    rf"|\b(?!(?:one|none)\b){_SPELLED}(?=\s+of\b(?!\s+{_MODELS}))"
+    rf"|\b(?:one|none)\s+of(?:\s+(?!models?\b)[\w'\u2019-]+){{0,2}}\s+{_COUNTED}"
+    # Twenty-two planned runs, one run, none passed.
+    rf"|\b(?!(?:one|none)\b){_SPELLED}(?:\s+(?:the|its|these|those|all))?"
+    rf"(?:\s+(?!(?:models?|of)\b)[\w'\u2019-]+){{0,2}}\s+{_COUNTED}"
+    r"|\bone\s+(?:(?:more|other|single|planned|own|such)\s+)?(?:run|task|pass|failure)\b"
+    rf"|\b{_SPELLED}\s+(?:(?:have|has|had|were|was)\s+)?{_DID}"
+    # Passed twenty-two, a score of ninety.
+    rf"|\b(?:{_DID}|scor(?:es?|ed)\b(?:\s+(?:of|is|was))?)\s+(?:all\s+)?{_SPELLED}\b(?!\s+models?)",
     re.IGNORECASE,
 )
+"""Number words that say how many: of runs, tasks, passes and failures, of a score, or out of
+others. Elsewhere they are prose, as in "the two models"."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +137,27 @@ def unproved(text: str, tables: Sequence[Table], known: Collection[str]) -> list
     names = _names(known)
     sheets = Sheets(tables)
     found = []
-    for line, words, paragraph in _visible(marked):
+
+    def nameless(words: str) -> str:
         rest = _ADDRESS.sub(" ", _PLACES.sub(" ", words))
         for name in names:
             rest = name.sub(" ", rest)
-        for number in _numbers(rest):
+        return rest
+
+    visible = [(*line, nameless(line[1])) for line in _visible(marked)]
+    for (line, words, paragraph, rest), after in zip_longest(visible, visible[1:]):
+        following = after[3] if after and after[0] == line + 1 and after[2] == paragraph else ""
+        for number in _numbers(rest, following):
             suggestion = sheets.suggest(number.removesuffix("s"), words, paragraph)
             found.append(Unproved(line, number, suggestion))
     return found
 
 
-def known_names(manifest: Manifest) -> set[str]:
+def known_names(plan: Plan, manifest: Manifest | None) -> set[str]:
     """The names of a campaign that numbers may be part of: its own, its suite's, those of its
-    models, their files and its tasks."""
-    plan = manifest.plan
-    names = {manifest.campaign, plan.suite, *plan.models, *plan.tasks}
-    for model in manifest.models:
+    models and its tasks and, where there is a manifest, its models' files."""
+    names = {plan.campaign, plan.suite, *plan.models, *plan.tasks}
+    for model in manifest.models if manifest else ():
         for key in ("path", "model"):
             if isinstance(value := model.settings.get(key), str):
                 names.add(value.rpartition("/")[2])
@@ -138,18 +168,34 @@ def differences(on_disk: str, derived: str) -> list[str]:
     """What differs between a file and what the evidence gives anew, a sentence a line: its
     number, and both texts from the first character that differs. None where all is the same."""
     old, new = on_disk.splitlines(), derived.splitlines()
-    found = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, start, end, low, high in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        for offset in range(max(end - start, high - low)):
-            mine = old[start + offset] if start + offset < end else None
-            theirs = new[low + offset] if low + offset < high else None
-            found.append(f"{start + offset + 1}: {_both(mine, theirs)}")
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    changes = _changes(old[head : len(old) - tail], new[head : len(new) - tail])
+    found = [f"{head + place + 1}: {_both(mine, theirs)}" for place, mine, theirs in changes]
     if not found and on_disk != derived:
         found.append(f"{len(old)}: the line ends differ")
     return found
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines two texts begin with alike."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((n for n, (one, other) in pairs if one != other), min(len(old), len(new)))
+
+
+def _changes(
+    old: Sequence[str], new: Sequence[str]
+) -> Iterator[tuple[int, str | None, str | None]]:
+    """Each line that is not the same: its place in ``old``, from 0, and both; None where one text
+    has no such line. Long texts are not aligned but held against each other line by line."""
+    blocks: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(old), 0, len(new))]
+    if len(old) * len(new) <= MOST_COMPARED:
+        blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    for kind, start, end, low, high in blocks:
+        pairs = zip_longest(old[start:end], new[low:high])
+        for place, (mine, theirs) in enumerate(pairs, start):
+            if kind != "equal" and mine != theirs:
+                yield place, mine, theirs
 
 
 def _both(mine: str | None, theirs: str | None) -> str:
@@ -283,14 +329,15 @@ def _has_digit(word: str) -> bool:
     return any(map(str.isdecimal, word))
 
 
-def _numbers(words: str) -> Iterator[str]:
+def _numbers(words: str, following: str = "") -> Iterator[str]:
     """The numbers in a line, as they are written: whatever stands between spaces and holds a
-    digit of any script, a fraction or a Roman numeral's own character; and ratios in words."""
+    digit of any script, a fraction or a Roman numeral's own character; and what is in words."""
     shadow = "".join("0" if unicodedata.category(c).startswith("N") else c for c in words)
     for match in _NUMBER.finditer(shadow):
         yield words[match.start() : match.end()].strip(_AROUND)
-    for match in _RATIO.finditer(words):
-        yield match[0]
+    for match in _IN_WORDS.finditer(f"{words} {following}"):
+        if match.start() < len(words):
+            yield match[0]
 
 
 def _replacement(citation: str, sheets: Sheets, sources: list[str]) -> str:

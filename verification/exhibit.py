@@ -30,8 +30,12 @@ class Link:
 
 Cell = str | Link
 
-MARKUP = re.compile(r"[\\`*{}\[\]|~#!@]|(?<![^\W_])_|_(?![^\W_])")
+MARKUP = re.compile(r"[\\`*{}\[\]|~#!@$]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown obeys. An underscore between two letters or figures, as in task_01, it does not."""
+
+BEGINNING = re.compile(r"\A(\d+(?=[.)](?!\w))|(?=>|[-+=](?![\w.])))")
+"""Before what Markdown takes at the beginning of a line for a list, a rule or a quotation, and the
+figures before it. A number, such as -0.5 or 1.5, it does not."""
 
 LEAST_WORDS = 10
 """Characters to which a column of words may be folded."""
@@ -127,9 +131,9 @@ def _in_markdown(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """``text`` on one line, with all that Markdown would take for markup, link or mention
-    disarmed. It must not begin a line: there, a dash or a number would begin a list."""
-    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
-    words = MARKUP.sub(r"\\\g<0>", line)
+    """``text`` on one line, with all that Markdown would take for markup, mathematics, link or
+    mention disarmed, and what would make a list or a quotation of it at the beginning of a line."""
+    line = one_line(text).lstrip().replace("&", "&amp;").replace("<", "&lt;")
+    words = BEGINNING.sub(r"\1\\", MARKUP.sub(r"\\\g<0>", line))
     # Or GitHub would make links of them.
     return words.replace("://", r"\://").replace("www.", r"www\.")

@@ -36,6 +36,25 @@ def seen(evidence: Evidence) -> Seen:
     return Seen(rate, power.likeness(passes, counts))
 
 
+def question(
+    seen: Seen, tasks: int, *, detect: float, rate: float | None, power: float, alpha: float
+) -> Question:
+    """What to ask of ``tasks`` tasks: whether a difference of ``detect`` percentage points shows,
+    between a model of pass rate ``rate``, in percent, and one that is nearer to one half. Without
+    a rate, it is the one that was seen, or else ``RATE``. Raises BadInput for a difference that
+    is not between 0 and 100."""
+    if not 0 < detect < 100:
+        raise BadInput(f"--detect {detect:g}: give percentage points, above 0 and below 100")
+    if rate is not None:
+        base = rate / 100
+    elif seen.rate is None:
+        base = RATE
+    else:  # a rate of 0 or 1 was seen of few runs, and is not the true one
+        base = min(0.99, max(0.01, seen.rate))
+    other = base - detect / 100 if base >= 0.5 else base + detect / 100
+    return Question(base, other, tasks, power=power, alpha=alpha)
+
+
 def plan(question: Question, runs: int, likeness: float | None = None) -> Exhibit:
     """A row for each way the suite may be, and one for ``likeness``, as a campaign's runs had it:
     the runs per task that show the question's difference, and the least difference that

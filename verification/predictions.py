@@ -34,6 +34,9 @@ COIN = 0.5
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Edges of the calibration table's bins of probability; each bin has its lower edge."""
 
+ALIKE = 1e-9
+"""Skills of two tasks that are closer than this differ by rounding only."""
+
 COLUMNS = [
     "model",
     "task",
@@ -92,7 +95,8 @@ def skill_interval(scores: Sequence[float], runs: Sequence[int]) -> Interval | N
     Runs of one task are not independent, tasks are; so the mean gain over the coin is a ratio of
     sums over tasks, with the linearised variance of such (W. G. Cochran, "Sampling Techniques",
     3rd edition, 1977, chapter 6) and Student's t for as many tasks less one. None for fewer than
-    two tasks with runs.
+    two tasks with runs, and where all of them scored the same: tasks that do not differ say
+    nothing of how far others would, and an interval without width would say that none can.
     """
     known = np.array([(s, n) for s, n in zip(scores, runs, strict=True) if n]).reshape(-1, 2)
     count = len(known)
@@ -100,6 +104,8 @@ def skill_interval(scores: Sequence[float], runs: Sequence[int]) -> Interval | N
         return None
     weights = known[:, 1]
     skills = 1 - known[:, 0] / brier(COIN, 0, 1)
+    if np.ptp(skills) < ALIKE:
+        return None
     skill = np.average(skills, weights=weights)
     residuals = weights * (skills - skill)
     error = np.sqrt(count / (count - 1) * np.sum(residuals**2)) / weights.sum()
@@ -276,7 +282,7 @@ def _by_model(scored: pd.DataFrame, stands: Standing) -> Exhibit:
             _figure(row["brier"]),
             _figure(row["log_score"]),
             _figure(row["brier_skill"], 2),
-            f"{_figure(row['brier_skill_low'], 2)}..{_figure(row['brier_skill_high'], 2)}",
+            _range(row["brier_skill_low"], row["brier_skill_high"]),
             f"{row['failures_as_foretold']} of {row['failures_foretold']}",
         ]
         for _, row in scored[scored["task"] == ALL_TASKS].iterrows()
@@ -288,8 +294,9 @@ def _by_model(scored: pd.DataFrame, stands: Standing) -> Exhibit:
         *([stands.predictions.note] if stands.predictions.note else []),
         "Brier and log score are means over runs, 0 is perfect; a coin's are 0.250 and 0.693. "
         "skill: 1 less the Brier score over the coin's, so 0 is no better than a coin; the "
-        "95% interval is for other tasks like these. failed so: failures that came in the way "
-        "foretold, of those for which one was. Runs that infrastructure spoiled are left out.",
+        "95% interval is for other tasks like these, and none where all scored alike. failed so: "
+        "failures that came in the way foretold, of those for which one was. Runs that "
+        "infrastructure spoiled are left out.",
     ]
     columns = [Column("model"), *(Column(heading, figures=True) for heading in headings)]
     return Exhibit("Predictions, scored", columns, rows, notes)
@@ -340,6 +347,10 @@ def _calibration(bins: pd.DataFrame) -> Exhibit:
 
 def _figure(score: float, decimals: int = 3) -> str:
     return DASH if pd.isna(score) else f"{score:.{decimals}f}"
+
+
+def _range(low: float, high: float) -> str:
+    return DASH if pd.isna(low) else f"{_figure(low, 2)}..{_figure(high, 2)}"
 
 
 def _words(mode: object) -> str:

@@ -148,18 +148,12 @@ def plan(
     from rich.console import Console
 
     from verification import plan as planning
-    from verification.power import Question
 
     known = _what_is_known(campaign) if campaign else (10, 3, planning.Seen(None, None))
     its_tasks, its_runs, seen = known
-    if rate is not None:
-        base = rate / 100
-    elif seen.rate is None:
-        base = planning.RATE
-    else:  # a rate of 0 or 1 was seen of few runs, and is not the true one
-        base = min(0.99, max(0.01, seen.rate))
-    other = base - detect / 100 if base >= 0.5 else base + detect / 100
-    question = Question(base, other, tasks or its_tasks, power=power, alpha=alpha)
+    question = planning.question(
+        seen, tasks or its_tasks, detect=detect, rate=rate, power=power, alpha=alpha
+    )
     planning.plan(question, runs or its_runs, seen.likeness).print(Console())
 
 

@@ -120,15 +120,15 @@ def _company(sibling: Path | None, beside: list[Path] | None, *, anyway: bool) -
 def _unproved(folder: CampaignFolder) -> list[str]:
     """What notes.md claims and does not prove, a sentence each; no notes claim nothing."""
     from harness.store import read_manifest
-    from verification import claims, verify
+    from verification import claims, evidence, verify
 
-    manifest = read_manifest(folder)
-    if manifest is None:
+    plan = evidence.read(folder).plan
+    if plan is None:
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {folder.path}")
     text = _text(folder.path / "notes.md")
     tables = verify.derive(folder)
     claims.prose(text, tables, "notes.md")  # refuses what cites nothing
-    known = claims.known_names(manifest)
+    known = claims.known_names(plan, read_manifest(folder))
     return [f"notes.md:{one.line}: {one}" for one in claims.unproved(text, tables, known)]
 
 

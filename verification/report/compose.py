@@ -40,7 +40,7 @@ def compose(
     manifest, headers = read_manifest(folder), conducted.read_headers(folder)
     filed = predictions.standing(folder).predictions is not None
     text, sheets = _notes(folder), [*tables(evidence), *predicted.tables(folder, evidence)]
-    unproved = claims.unproved(text, sheets, claims.known_names(manifest) if manifest else ())
+    unproved = claims.unproved(text, sheets, claims.known_names(plan, manifest))
     derived = [
         results.result(evidence, plan),
         Section("In pictures", "Observed", pictures(evidence)),

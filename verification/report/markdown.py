@@ -1,7 +1,6 @@
 """A report as Markdown, for a blog or a code host.
 
-What comes from outside stands in paragraphs and cells with all markup disarmed, never at the
-beginning of a line.
+What comes from outside stands in paragraphs and cells with all markup disarmed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def markdown(document: Document) -> str:
     """The whole report. Links are relative to the campaign's folder."""
     parts = [f"# {escaped(document.title)}", f"Campaign: {escaped(document.campaign)}"]
     parts.append("\n".join(f"- {label}: {escaped(fact)}" for label, fact in document.glance))
-    parts += [_paragraph(sentence) for sentence in document.lede]
+    parts += [escaped(sentence) for sentence in document.lede]
     if document.opening:
         parts += [f"*The author* [{document.opening.mark}]", document.opening.markdown]
     for section in document.sections:
@@ -44,9 +43,9 @@ def _section(section: Section) -> Iterator[str]:
 def _block(block: Block, section: Section) -> Iterator[str]:
     match block:
         case Paragraph():
-            yield _paragraph(block.text)
+            yield escaped(block.text)
         case Bullets():
-            yield "\n".join(f"- {_paragraph(point)}" for point in block.points)
+            yield "\n".join(f"- {escaped(point)}" for point in block.points)
         case Prose():
             if len(section.blocks) > 1:
                 yield f"*The author* [{block.mark}]"
@@ -75,10 +74,3 @@ def _story(story: Story) -> Iterator[str]:
     ]
     told += [f"Noticed: {escaped(words)}" for words in story.notable]
     yield "\n".join(f"- {line}" for line in told)
-
-
-def _paragraph(text: str) -> str:
-    """A paragraph of our own words. It may begin with a name from outside, which must not begin
-    a list or a quotation."""
-    words = escaped(text)
-    return f"\\{words}" if words[:1] in "-+>=" else words
