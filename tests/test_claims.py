@@ -438,6 +438,8 @@ def test_a_number_changed_by_hand_is_caught_and_named(make_campaign: MakeCampaig
     done = fairtrial("check-claims", folder)
     assert done.returncode == 1
     assert '"13/12' in done.stdout
+    (folder / "report" / "index.html").write_text("12 of 12", encoding="utf-8")
+    assert "report/index.html:" in fairtrial("check-claims", folder).stdout
     csv = folder / "verification" / "pass_rate_by_task.csv"
     csv.write_text(csv.read_text(encoding="utf-8").replace(",12,", ",13,"), encoding="utf-8")
     done = fairtrial("check-claims", folder)
