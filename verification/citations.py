@@ -200,6 +200,8 @@ class Sheets:
         for cell, how in self._candidates(number):
             if not self._gives(cell, how, number):
                 continue
+            if number.isdigit() and _spelled(cell.column) not in _spelled(paragraph):
+                continue  # many cells hold a 0 or a 3, and mean something else
             fit = _fit(cell, line), _fit(cell, paragraph)
             if fit > best and (found := self._citation(cell)):
                 best, citation = fit, f"{{{{ {found}{f' | {how}' if how else ''} }}}}"
