@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,10 @@ name = "nothing"
 kind = "scripted"
 script = "nothing"
 """
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, as by nohup
+    # Children would inherit it, and be deaf to the Ctrl-C that tests send them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MakeCampaign = Callable[..., Path]
 

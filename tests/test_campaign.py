@@ -311,3 +311,29 @@ def test_one_run_is_retried_by_its_name_unless_it_has_a_score(make_campaign: Mak
     assert fairtrial("run", folder, "--retry", cut[:8], "--retry", other[:8]).returncode == 3
     names = {path.stem for path in CampaignFolder(folder).transcript_paths()}
     assert names == {settled, cut, f"{cut}.attempt-1", other}
+
+
+def test_a_fault_of_pythons_own_parser_is_not_taken_for_the_checkers(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    suite = tmp_path / "suite"
+    shutil.copytree(Path("tasks/first-steps-v1"), suite)
+    checker = suite / "task_01_read_a_number" / "checker.py"
+    once = f"""
+from pathlib import Path
+
+_check, _met = check, Path({str(tmp_path / "met")!r})
+
+
+def check(run):
+    if not _met.exists():
+        _met.touch()
+        raise SystemError("AST constructor recursion depth mismatch (before=27, after=23)")
+    return _check(run)
+"""
+    checker.write_text(checker.read_text(encoding="utf-8") + once, encoding="utf-8")
+    folder = make_campaign(ORACLE, suite=str(suite), runs_per_task=1, uncertified=True)
+    assert fairtrial("run", folder).returncode == 0
+    rows = (folder / "verification" / "attempts.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + 4  # no attempt was lost to it
+    assert all(",pass," in row for row in rows[1:])

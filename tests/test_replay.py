@@ -311,12 +311,12 @@ def test_a_replay_that_is_stopped_shows_what_it_found(core: Path) -> None:
                 call["name"], call["arguments"] = "shell", '{"command": "sleep 25"}'
 
     rewrite(transcripts(core, "task_01", "oracle")[0], dawdle)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command("replay", core, "--all"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(6)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    ) as process:
+        time.sleep(6)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "")
     assert "of 20 runs were looked at." in stdout
 
