@@ -25,6 +25,7 @@ from harness.records import (
     Outcome,
     OutcomeName,
     Reply,
+    Sampling,
     Signal,
     ToolCall,
     ToolResult,
@@ -123,7 +124,7 @@ def words(page: str) -> str:
 
 def section(page: str, title: str) -> str:
     """The words of the section under a heading."""
-    parts = re.split(r"<section[^>]*>", page)
+    parts = re.split(r"</?section[^>]*>", page)
     found = [part for part in parts if f">{title} <" in part]
     assert len(found) == 1
     return " ".join(html.unescape(re.sub(r"<wbr>|<[^>]*>", "", found[0])).split())
@@ -231,6 +232,35 @@ def test_a_sibling_of_other_conditions_is_refused_unless_told_to(tmp_path: Path)
         render(ours, sibling=theirs)
     page = str(render(ours, sibling=theirs, anyway=True)["report/index.html"])
     assert "Compared although" in section(page, "Head to head")
+
+
+def test_models_of_one_campaign_that_were_sampled_differently_are_compared_with_a_caveat(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(models=["cold", "warm"], runs_per_task=1)
+    for name, temperature in (("cold", 0.0), ("warm", 0.7)):
+        header = started(plan, model=name)
+        sampling = Sampling(temperature=temperature)
+        model = header.model.model_copy(update={"sampling": sampling})
+        header = header.model_copy(update={"model": model})
+        write(tmp_path, header, [*turn(1), *ending("pass")])
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    text = section(index(CampaignFolder(tmp_path)), "Head to head")
+    assert "Compared although A (cold) and B (warm) had different sampling (temperature 0" in text
+
+
+def test_a_campaign_keeps_its_name_where_its_folder_is_renamed(tmp_path: Path) -> None:
+    plan = plan_of(models=["m", "n"], runs_per_task=1)
+    folder = tmp_path / "first"
+    for model in plan.models:
+        play(folder, plan, "pass", model=model)
+    (folder / "campaign.toml").write_text("", encoding="utf-8")
+    before = render(CampaignFolder(folder))
+    pages_before = dict(pages(CampaignFolder(folder), read(CampaignFolder(folder))))
+    renamed = CampaignFolder(folder.rename(tmp_path / "second"))
+    assert "Campaign: trial" in str(before["report.md"])
+    assert render(renamed) == before
+    assert dict(pages(renamed, read(renamed))) == pages_before
 
 
 def test_the_same_transcripts_give_the_same_bytes(tmp_path: Path) -> None:
