@@ -43,9 +43,11 @@ def compose(
     filed = predictions.standing(folder).predictions is not None
     text, sheets = _notes(folder), [*tables(evidence), *predicted.tables(folder, evidence)]
     unproved = claims.unproved(text, sheets, claims.known_names(manifest) if manifest else ())
-    derived = [
+    first = [
         results.result(evidence, plan),
         Section("In pictures", "Observed", pictures(evidence)),
+    ]
+    rest = [
         stories.section(folder, evidence),
         results.infrastructure(evidence),
         results.noticed(evidence),
@@ -65,7 +67,8 @@ def compose(
         lede=results.lede(evidence),
         glance=_glance(plan, manifest),
         opening=written.opening,
-        sections=notes.woven(derived, written),
+        sections=notes.woven(first, rest, written),
+        unproved=len(unproved),
     )
 
 
