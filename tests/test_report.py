@@ -24,7 +24,6 @@ from harness.records import (
     Left,
     Outcome,
     OutcomeName,
-    Prompt,
     Reply,
     Sampling,
     Signal,
@@ -406,12 +405,10 @@ def test_a_source_is_told_at_the_end_of_each_section_that_mentions_it(tmp_path: 
     )
     rendered = render(folder)
     page, text = str(rendered["report/index.html"]), str(rendered["report.md"])
-    assert section(page, "Mine").endswith("More.[source 1]: the card[source 2]: its makers")
+    assert section(page, "Mine").endswith("More. [source 1]: the card [source 2]: its makers")
     assert section(page, "The result").endswith("Words without.")
     opening = words(page[page.index("</style>") : page.index("<section")])
-    assert opening.endswith("An opening: 7 GB [source 1] . [source 1]: the card") or (
-        "7 GB [source 1]. [source 1]: the card" in opening
-    )
+    assert opening.endswith("An opening: 7 GB [source 1]. [source 1]: the card")
     for note in ("[^source-1]: the card", "[^source-2]: its makers"):
         assert text.count(f"\n\n{note}\n\n") == 1  # or it would not resolve
     mine = text[text.index("## Mine") : text.index("## Every failure")]
@@ -420,14 +417,15 @@ def test_a_source_is_told_at_the_end_of_each_section_that_mentions_it(tmp_path: 
 
 def test_markdown_tells_once_what_a_task_asks_and_a_failure_in_a_few_lines(tmp_path: Path) -> None:
     plan = plan_of(models=["m", "n"], runs_per_task=2)
-    prompt = Prompt(role="user", content="Do this:\n\n  and\tthat *now*.")
+    asked = "Do this:\n\n  and\tthat *now*."
     call = ToolCall(id="c", name="shell", arguments="ls " * 99)
     reply = text_turn(1, "", tool_calls=(call, call.model_copy(update={"id": "d"})))
     answer = text_turn(2, f"Done.\n\n{'word ' * 100}")
     for model in plan.models:
         for repetition in (1, 2):
             header = started(plan, model=model, repetition=repetition)
-            write(tmp_path, header, [prompt, reply, answer, *ending("wrong_answer", turns=2)])
+            events = [reply, answer, *ending("wrong_answer", turns=2)]
+            write(tmp_path, header, events, asked=asked)
     (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
     text = str(render(CampaignFolder(tmp_path))["report.md"])
     assert text.count("Do this") == 1
@@ -442,6 +440,17 @@ def test_markdown_tells_once_what_a_task_asks_and_a_failure_in_a_few_lines(tmp_p
     assert first[2].endswith("\N{HORIZONTAL ELLIPSIS}")
     assert first[3] == "  - Rejected: answer: as asked"
     assert len(first) <= 5
+
+
+def test_markdown_says_where_other_runs_were_asked_a_variant(tmp_path: Path) -> None:
+    plan = plan_of(models=["m"], runs_per_task=2)
+    for number in (1, 2):
+        header = started(plan, repetition=number)
+        write(tmp_path, header, [*turn(1), *ending("wrong_answer")], asked=f"Find no. {number}.")
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    text = str(render(CampaignFolder(tmp_path))["report.md"])
+    assert "- **task_01** (run 1; others were asked a variant): Find no. 1." in text
+    assert "Find no. 2." not in text
 
 
 def test_no_words_of_the_author_are_lost_where_two_headings_are_alike() -> None:
