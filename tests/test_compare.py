@@ -200,7 +200,7 @@ def test_other_conditions_are_refused_with_the_reason_and_told_of_where_waved_th
         compare(a, b)
     assert f"different {reason}" in str(refused.value)
     (caveat,) = compare(a, b, anyway=True).caveats
-    assert f"Compared although there were different {reason}" in caveat
+    assert f"Compared although A (m) and B (m) had different {reason}" in caveat
     assert caveat in compare(a, b, anyway=True).exhibits()[0].notes
 
 

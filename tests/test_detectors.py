@@ -230,6 +230,16 @@ def test_an_old_header_without_that_number_is_read_and_nothing_is_called_early()
     assert [name for name, _ in detect([known, *events])] == ["early_commit"]
 
 
+def test_one_look_in_one_call_is_counted_as_people_say_it() -> None:
+    header = started(plan_of()).model_copy(update={"oracle_calls": 2})
+    events = [*turn(1, "fs_read"), *turn(2, text="47"), *ending("wrong_answer", turns=2)]
+    ((name, seen),) = detect([header, *events])
+    assert name == "early_commit"
+    assert seen.detail == (
+        "answered, and was rejected, after 1 look in 1 call; the task's own solution makes 2 calls"
+    )
+
+
 def test_findings_are_counted_for_people_with_one_to_read(tmp_path: Path) -> None:
     plan = plan_of(models=["m", "[red]n"], runs_per_task=2)
     for model in plan.models:

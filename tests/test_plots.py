@@ -318,6 +318,12 @@ def test_an_axis_holds_every_value_in_order_and_at_least_two_ticks(values: list[
     assert ticks == sorted(set(ticks))
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 15])
+def test_what_is_counted_has_no_half_ticks(most: int) -> None:
+    assert all(tick.is_integer() for tick in Scale.of([0, most]).ticks())
+    assert not all(tick.is_integer() for tick in Scale.of([0.25, 1.5]).ticks())
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [(0, "0"), (0.9, "0.9"), (14.64, "14.6"), (999.7, "1k"), (4567, "4.57k"), (2.5e6, "2.5M")],

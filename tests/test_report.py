@@ -26,6 +26,7 @@ from harness.records import (
     Outcome,
     OutcomeName,
     Reply,
+    Sampling,
     Signal,
     ToolCall,
     ToolResult,
@@ -124,7 +125,7 @@ def words(page: str) -> str:
 
 def section(page: str, title: str) -> str:
     """The words of the section under a heading."""
-    parts = re.split(r"<section[^>]*>", page)
+    parts = re.split(r"</?section[^>]*>", page)
     found = [part for part in parts if f">{title} <" in part]
     assert len(found) == 1
     return " ".join(html.unescape(re.sub(r"<wbr>|<[^>]*>", "", found[0])).split())
@@ -268,6 +269,35 @@ def test_a_sibling_of_other_conditions_is_refused_unless_told_to(tmp_path: Path)
     assert "Compared although" in section(page, "Head to head")
 
 
+def test_models_of_one_campaign_that_were_sampled_differently_are_compared_with_a_caveat(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(models=["cold", "warm"], runs_per_task=1)
+    for name, temperature in (("cold", 0.0), ("warm", 0.7)):
+        header = started(plan, model=name)
+        sampling = Sampling(temperature=temperature)
+        model = header.model.model_copy(update={"sampling": sampling})
+        header = header.model_copy(update={"model": model})
+        write(tmp_path, header, [*turn(1), *ending("pass")])
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    text = section(index(CampaignFolder(tmp_path)), "Head to head")
+    assert "Compared although A (cold) and B (warm) had different sampling (temperature 0" in text
+
+
+def test_a_campaign_keeps_its_name_where_its_folder_is_renamed(tmp_path: Path) -> None:
+    plan = plan_of(models=["m", "n"], runs_per_task=1)
+    folder = tmp_path / "first"
+    for model in plan.models:
+        play(folder, plan, "pass", model=model)
+    (folder / "campaign.toml").write_text("", encoding="utf-8")
+    before = render(CampaignFolder(folder))
+    pages_before = dict(pages(CampaignFolder(folder), read(CampaignFolder(folder))))
+    renamed = CampaignFolder(folder.rename(tmp_path / "second"))
+    assert "Campaign: trial" in str(before["report.md"])
+    assert render(renamed) == before
+    assert dict(pages(renamed, read(renamed))) == pages_before
+
+
 def test_the_same_transcripts_give_the_same_bytes(tmp_path: Path) -> None:
     folder = campaign(tmp_path)
     write_report(folder)
@@ -328,7 +358,7 @@ def test_a_page_of_a_transcript_that_is_gone_is_removed(tmp_path: Path) -> None:
     (tmp_path / "report" / "runs").mkdir(parents=True)
     stray = tmp_path / "report" / "runs" / "0-0.html"
     stray.write_text("old", encoding="utf-8")
-    assert write_report(folder) == 5
+    assert write_report(folder).pages == 5
     assert not stray.exists()
 
 
@@ -392,13 +422,76 @@ def test_the_authors_words_stand_where_their_headings_say(tmp_path: Path) -> Non
     assert "<em>opening</em>" in page
     assert "[Speculation] A guess. ## no heading" in section(page, "Mine")
     assert section(page, "What it cost").endswith("The author [Observed]Nothing to speak of.")
-    assert page.index(">Mine <") < page.index(">What is not known <")
+    in_order = ("In pictures", "Mine", "Every failure, and its story")
+    places = [page.index(f">{title} <") for title in in_order]
+    assert places == sorted(places)
+    text = str(render(folder)["report.md"])
+    places = [text.index(f"## {title}") for title in in_order]
+    assert places == sorted(places)
+
+
+def test_a_source_is_told_at_the_end_of_each_section_that_mentions_it(tmp_path: Path) -> None:
+    folder = campaign(tmp_path)
+    size, card = '{{ source("7 GB", "the card") }}', '{{ source("a year", "its makers") }}'
+    (tmp_path / "notes.md").write_text(
+        f"An opening: {size}.\n\n## Mine\n\nFirst {card}, then {size}.\n\nMore.\n\n"
+        "## The result\n\nWords without.\n",
+        encoding="utf-8",
+    )
+    rendered = render(folder)
+    page, text = str(rendered["report/index.html"]), str(rendered["report.md"])
+    assert section(page, "Mine").endswith("More. [source 1]: the card [source 2]: its makers")
+    assert section(page, "The result").endswith("Words without.")
+    opening = words(page[page.index("</style>") : page.index("<section")])
+    assert opening.endswith("An opening: 7 GB [source 1]. [source 1]: the card")
+    for note in ("[^source-1]: the card", "[^source-2]: its makers"):
+        assert text.count(f"\n\n{note}\n\n") == 1  # or it would not resolve
+    mine = text[text.index("## Mine") : text.index("## Every failure")]
+    assert mine.endswith("More.\n\n[^source-2]: its makers\n\n")
+
+
+def test_markdown_tells_once_what_a_task_asks_and_a_failure_in_a_few_lines(tmp_path: Path) -> None:
+    plan = plan_of(models=["m", "n"], runs_per_task=2)
+    asked = "Do this:\n\n  and\tthat *now*."
+    call = ToolCall(id="c", name="shell", arguments="ls " * 99)
+    reply = text_turn(1, "", tool_calls=(call, call.model_copy(update={"id": "d"})))
+    answer = text_turn(2, f"Done.\n\n{'word ' * 100}")
+    for model in plan.models:
+        for repetition in (1, 2):
+            header = started(plan, model=model, repetition=repetition)
+            events = [reply, answer, *ending("wrong_answer", turns=2)]
+            write(tmp_path, header, events, asked=asked)
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    text = str(render(CampaignFolder(tmp_path))["report.md"])
+    assert text.count("Do this") == 1
+    assert r"- **task_01**: Do this: and that \*now\*." in text
+    assert r"\n" not in text
+    assert "### m: 2 failures" in text
+    stories = text[text.index("### n: 2 failures") : text.index("\n## What the world")]
+    first = stories.split("\n- ")[1].strip().splitlines()
+    assert first[0].startswith("**task_01, run 1: wrong answer** ([transcript](<data/transcripts/")
+    assert first[1].startswith("  - It called: shell ls ls")
+    assert first[2].startswith("  - It answered: Done. word word")
+    assert first[2].endswith("\N{HORIZONTAL ELLIPSIS}")
+    assert first[3] == "  - Rejected: answer: as asked"
+    assert len(first) <= 5
+
+
+def test_markdown_says_where_other_runs_were_asked_a_variant(tmp_path: Path) -> None:
+    plan = plan_of(models=["m"], runs_per_task=2)
+    for number in (1, 2):
+        header = started(plan, repetition=number)
+        write(tmp_path, header, [*turn(1), *ending("wrong_answer")], asked=f"Find no. {number}.")
+    (tmp_path / "campaign.toml").write_text("", encoding="utf-8")
+    text = str(render(CampaignFolder(tmp_path))["report.md"])
+    assert "- **task_01** (run 1; others were asked a variant): Find no. 1." in text
+    assert "Find no. 2." not in text
 
 
 def test_no_words_of_the_author_are_lost_where_two_headings_are_alike() -> None:
     parsed = notes.parse("## Main\n\none\n\n## MAIN!\n\ntwo\n\n## The  end\n\nthree\n")
     last = Section("The end", "Observed", [])
-    (main, end) = notes.woven([last], parsed)
+    (main, end) = notes.woven([], [last], parsed)
     assert [block.markdown for block in main.blocks if isinstance(block, Prose)] == ["one", "two"]
     assert end.blocks == [Prose("three", "Speculation")]
 
@@ -451,6 +544,21 @@ def test_the_command_writes_the_report_only_where_the_csvs_it_cites_hold(tmp_pat
     done = fairtrial("report", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "5 pages of transcripts" in done.stdout
+    assert done.stderr == ""
+    assert (tmp_path / "report.md").is_file()
+
+
+def test_the_command_says_how_many_numbers_of_the_author_no_cell_proves(tmp_path: Path) -> None:
+    folder = campaign(tmp_path)
+    folder.prepare()
+    write_evidence(folder)
+    (tmp_path / "notes.md").write_text("It took 77 hours and 4321 tries.", encoding="utf-8")
+    done = fairtrial("report", tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"notes.md: 2 numbers that no cell proves; 'fairtrial check-claims {tmp_path}' names each "
+        "with its line\n"
+    )
     assert (tmp_path / "report.md").is_file()
 
 

@@ -131,12 +131,12 @@ def ending(
     ]
 
 
-def write(path: Path, header: Started, events: Sequence[Event]) -> Path:
+def write(path: Path, header: Started, events: Sequence[Event], *, asked: str = "Do it.") -> Path:
     """Write a transcript where the store would have: as the run's latest, or as ``path``."""
     target = CampaignFolder(path)
     target.prepare()
     file = target.transcript(header.run)
-    opening = Prompt(role="user", content="Do it.")
+    opening = Prompt(role="user", content=asked)
     with JsonLines(file) as lines:
         for event in (header, opening, *events):
             lines.append(event)

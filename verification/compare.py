@@ -66,13 +66,15 @@ class Side:
     """One model of one campaign, with its runs: a row each, as in ``Evidence.runs``."""
 
     folder: CampaignFolder
+    campaign: str
     model: str
     runs: pd.DataFrame
 
     @property
     def name(self) -> str:
-        """The model and where it played."""
-        return f"{self.model} (in {self.folder.id})"
+        """The model and where it played: in the campaign of the plan, however its folder is
+        called today."""
+        return f"{self.model} (in {self.campaign})"
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def compare(
     reasons = conditions.differences(*headers)
     if reasons and not anyway:
         raise BadInput(
-            f"{a.id} and {b.id} were not played under the same conditions: {'; '.join(reasons)}; "
-            "--anyway compares them all the same and says so"
+            f"{first.name} and {second.name} were not played under the same conditions: "
+            f"{'; '.join(reasons)}; --anyway compares them all the same and says so"
         )
     owed = (_plan(a, evidence_a).runs_per_task, _plan(b, evidence_b).runs_per_task)
     matches = _matches(
@@ -228,7 +230,10 @@ def compare(
         interval=gap_interval(duels) if duels else None,
         p=stratified(duels) if duels else None,
         caveats=(
-            *(f"Compared although there were {reason}." for reason in reasons),
+            *(
+                f"Compared although A ({first.model}) and B ({second.model}) had {reason}."
+                for reason in reasons
+            ),
             *(
                 _no_draws(side)
                 for side, of_side in zip((first, second), headers, strict=True)
@@ -265,7 +270,8 @@ def _runs(count: int) -> str:
 
 def _side(folder: CampaignFolder, evidence: Evidence, named: str | None, option: str) -> Side:
     """The model that was named, or the only one there can be."""
-    models = _plan(folder, evidence).models
+    plan = _plan(folder, evidence)
+    models = plan.models
     if named is not None and named not in models:
         raise BadInput(f"{folder.path}: no model {named!r}; {did_you_mean(named, models)}")
     kinds = dict(evidence.runs[["model", "kind"]].itertuples(index=False, name=None))
@@ -276,7 +282,7 @@ def _side(folder: CampaignFolder, evidence: Evidence, named: str | None, option:
         )
     model = named or choices[0]
     runs = evidence.runs[evidence.runs["model"] == model]
-    return Side(folder, model, runs)
+    return Side(folder, plan.campaign, model, runs)
 
 
 def _plan(folder: CampaignFolder, evidence: Evidence) -> Plan:

@@ -63,9 +63,18 @@ def report(
             f"{folder.verification}: the report would cite CSVs that do not follow from the "
             f"transcripts; 'fairtrial verify --write {campaign}' derives them anew"
         )
-    pages = write(folder, **_company(sibling, beside, anyway=anyway))
+    written = write(folder, **_company(sibling, beside, anyway=anyway))
     typer.echo(short(folder.path / "report.md"))
-    typer.echo(f"{short(folder.path / 'report' / 'index.html')}, {pages} pages of transcripts")
+    typer.echo(
+        f"{short(folder.path / 'report' / 'index.html')}, {written.pages} pages of transcripts"
+    )
+    if written.unproved:
+        numbers = "1 number" if written.unproved == 1 else f"{written.unproved} numbers"
+        typer.echo(
+            f"notes.md: {numbers} that no cell proves; 'fairtrial check-claims {campaign}' "
+            "names each with its line",
+            err=True,
+        )
 
 
 @app.command("check-claims", rich_help_panel=EVIDENCE)

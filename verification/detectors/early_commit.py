@@ -38,9 +38,14 @@ def find(run: Transcript) -> Iterator[Seen]:
         yield Seen(
             answer.turn,
             answer.line,
-            f"answered, and was rejected, after {looks} looks in {len(run.calls)} calls; the "
-            f"task's own solution makes {run.oracle_calls} calls",
+            f"answered, and was rejected, after {_counted(looks, 'look')} in "
+            f"{_counted(len(run.calls), 'call')}; the task's own solution makes "
+            f"{_counted(run.oracle_calls, 'call')}",
         )
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _looks(call: Call) -> int:

@@ -154,16 +154,19 @@ class Scale:
     low: float
     high: float
     logarithmic: bool
+    whole: bool
+    """Whether all values are whole numbers, such as calls; so then are the ticks."""
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Scale:
         known = list(values) or [0.0]
         low, high = min(known), max(known) or 1.0
         positive = min((value for value in known if value > 0), default=1.0)
+        whole = all(float(value).is_integer() for value in known)
         if high <= WIDE * max(positive, 1.0):
-            return cls(0.0, high, False)
+            return cls(0.0, high, False, whole)
         # Down to the power of ten below the smallest.
-        return cls(0.0 if low < 1 else 10.0 ** np.floor(np.log10(low)), high, True)
+        return cls(0.0 if low < 1 else 10.0 ** np.floor(np.log10(low)), high, True, whole)
 
     def place(self, values: Iterable[float]) -> NDArray[np.float64]:
         """Where along the axis values lie: from 0 to 1, where none is beyond its ends."""
@@ -179,7 +182,8 @@ class Scale:
     def ticks(self) -> list[float]:
         """Up to six round values that people read an axis by."""
         if not self.logarithmic:
-            ticks = MaxNLocator(4, integer=self.high >= 4).tick_values(self.low, self.high)
+            integer = self.whole or self.high >= 4
+            ticks = MaxNLocator(4, integer=integer).tick_values(self.low, self.high)
             return [float(tick) for tick in ticks if self.low <= tick <= self.high]
         powers = [10.0**n for n in range(int(np.log10(self.high)) + 1) if 10.0**n >= self.low]
         if len(powers) <= 2:

@@ -15,16 +15,26 @@ per transcript under ``report/runs/``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from harness.errors import BadInput
 from harness.store import CampaignFolder, write_whole
 from verification.evidence import Evidence, read
 from verification.report.compose import compose
+from verification.report.document import Document
 from verification.report.html import index
 from verification.report.markdown import markdown
 from verification.report.transcript import pages
 
-__all__ = ["render", "write"]
+__all__ = ["Written", "render", "write"]
+
+
+class Written(NamedTuple):
+    """What a report came to: its pages of transcripts, and how many numbers of its author's no
+    cell of the evidence proves."""
+
+    pages: int
+    unproved: int
 
 
 def render(
@@ -40,7 +50,9 @@ def render(
     transcripts or notes that cannot be read, and for a ``sibling`` that was played under other
     conditions, unless ``anyway``: then the comparison says so.
     """
-    return _render(folder, read(folder), sibling, others, anyway)
+    evidence = read(folder)
+    document = compose(folder, evidence, sibling=sibling, others=others, anyway=anyway)
+    return _files(document, evidence)
 
 
 def write(
@@ -49,13 +61,14 @@ def write(
     sibling: CampaignFolder | None = None,
     others: Sequence[CampaignFolder] = (),
     anyway: bool = False,
-) -> int:
-    """Write the report and a page per transcript, each file whole; returns how many pages.
+) -> Written:
+    """Write the report and a page per transcript, each file whole.
 
     Pages of transcripts that are no longer there are removed. Raises as ``render`` does.
     """
     evidence = read(folder)
-    files = _render(folder, evidence, sibling, others, anyway)
+    document = compose(folder, evidence, sibling=sibling, others=others, anyway=anyway)
+    files = _files(document, evidence)
     runs = folder.path / "report" / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -69,17 +82,10 @@ def write(
         write_whole(folder.path / path, content)
     for stray in sorted({path.name for path in runs.glob("*.html")} - written):
         (runs / stray).unlink()
-    return len(written)
+    return Written(len(written), document.unproved)
 
 
-def _render(
-    folder: CampaignFolder,
-    evidence: Evidence,
-    sibling: CampaignFolder | None,
-    others: Sequence[CampaignFolder],
-    anyway: bool,
-) -> dict[str, str | bytes]:
-    document = compose(folder, evidence, sibling=sibling, others=others, anyway=anyway)
+def _files(document: Document, evidence: Evidence) -> dict[str, str | bytes]:
     names = (name.removesuffix(".jsonl") for name in evidence.attempts["transcript"])
     files: dict[str, str | bytes] = {
         f"report/{picture.stem}.png": picture.png for picture in document.pictures()

@@ -41,9 +41,11 @@ def compose(
     filed = predictions.standing(folder).predictions is not None
     text, sheets = _notes(folder), [*tables(evidence), *predicted.tables(folder, evidence)]
     unproved = claims.unproved(text, sheets, claims.known_names(plan, manifest))
-    derived = [
+    first = [
         results.result(evidence, plan),
         Section("In pictures", "Observed", pictures(evidence)),
+    ]
+    rest = [
         stories.section(folder, evidence),
         results.infrastructure(evidence),
         results.noticed(evidence),
@@ -58,37 +60,45 @@ def compose(
     ]
     written = notes.parse(claims.prose(text, sheets, "notes.md"))
     return Document(
-        campaign=folder.id,
+        campaign=plan.campaign,
         title=written.title or _title(plan, headers),
         lede=results.lede(evidence),
         glance=_glance(plan, manifest),
         opening=written.opening,
-        sections=notes.woven(derived, written),
+        sections=notes.woven(first, rest, written),
+        unproved=len(unproved),
     )
 
 
 def _head_to_head(
     folder: CampaignFolder, headers: Headers, sibling: CampaignFolder | None, *, anyway: bool
 ) -> Iterator[Section]:
-    """The models of this campaign against each other, and against those of its sibling. A model
-    that both campaigns played is held against itself only."""
+    """The models of this campaign against each other, whatever they were played with, and
+    against those of its sibling. A model that both campaigns played is held against itself only.
+    """
     models = sorted(name for name, kind in headers.kinds.items() if kind != "scripted")
     pairs = [(folder, a, b) for a, b in combinations(models, 2)]
+    only_scripts = ""
     if sibling is not None:
-        runs = read(sibling).runs
+        evidence = read(sibling)
+        runs = evidence.runs
         theirs = sorted(runs[runs["kind"] != "scripted"]["model"].unique())
         every = [(sibling, a, b) for a in models for b in theirs]
         pairs += [(other, a, b) for other, a, b in every if a == b] or every
+        if not every and evidence.plan is not None:
+            only_scripts = f"{evidence.plan.campaign} has nothing but scripts to be held against."
     blocks: list[Block] = [
         exhibit
         for other, a, b in pairs[:MOST_MATCHES]
-        for exhibit in compare(folder, other, model_a=a, model_b=b, anyway=anyway).exhibits()
+        for exhibit in compare(
+            folder, other, model_a=a, model_b=b, anyway=anyway or other is folder
+        ).exhibits()
     ]
     left = len(pairs) - MOST_MATCHES
     if left > 0:
         blocks.append(Paragraph(f"'fairtrial compare' holds {left} more pairs against each other."))
-    if sibling is not None and all(other is not sibling for other, _, _ in pairs):
-        blocks.append(Paragraph(f"{sibling.id} has nothing but scripts to be held against."))
+    if only_scripts:
+        blocks.append(Paragraph(only_scripts))
     if blocks:
         yield Section("Head to head", "Observed", blocks)
 

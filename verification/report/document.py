@@ -32,10 +32,12 @@ class Bullets(NamedTuple):
 
 
 class Prose(NamedTuple):
-    """The author's words, as Markdown; ``mark`` says on what they rest."""
+    """The author's words, as Markdown; ``mark`` says on what they rest, ``footnotes`` name the
+    sources that they mention, each as Markdown's ``[^source-1]: where it is from``."""
 
     markdown: str
     mark: Mark
+    footnotes: Sequence[str] = ()
 
 
 class Failed(NamedTuple):
@@ -93,7 +95,8 @@ class Section:
 @dataclass(frozen=True)
 class Document:
     """A whole report: ``lede`` says the result in a sentence a model, ``glance`` what was run
-    in a few facts, ``opening`` is what its author says before all else."""
+    in a few facts, ``opening`` is what its author says before all else, ``unproved`` how many
+    numbers of the author's no cell of the evidence proves."""
 
     campaign: str
     title: str
@@ -101,6 +104,7 @@ class Document:
     glance: Sequence[tuple[str, str]]
     opening: Prose | None
     sections: Sequence[Section]
+    unproved: int
 
     def pictures(self) -> list[Picture]:
         """Its pictures, in the order in which they are shown."""

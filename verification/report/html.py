@@ -109,17 +109,20 @@ def index(document: Document, pages: frozenset[str]) -> str:
     )
 
 
-def author(places: Places) -> Callable[[str], Markup]:
-    """What makes HTML of the author's Markdown. HTML in it stays text, pictures become links;
-    a link to anything but the web, mail or a file by its relative path stays text."""
+def author(places: Places) -> Callable[[Prose], Markup]:
+    """What makes HTML of the author's Markdown, its footnotes behind it. HTML in it stays text,
+    pictures become links; a link to anything but the web, mail or a file by its relative path
+    stays text."""
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False})
     markdown.enable(["table", "strikethrough"]).disable("image")
 
     def allowed(url: str) -> bool:
         return bool(WEB.match(url)) or places.target(url) is not None
 
-    def html(text: str) -> Markup:
-        tokens = markdown.parse(FOOTNOTE.sub(_footnote, safe(text)))
+    def html(prose: Prose) -> Markup:
+        # Read one by one, so that nothing in the words, such as an open fence, takes them in.
+        parts = [FOOTNOTE.sub(_footnote, safe(one)) for one in (prose.markdown, *prose.footnotes)]
+        tokens = [token for part in parts for token in markdown.parse(part)]
         for token in tokens:
             _tame(token, places)
         rendered: str = markdown.renderer.render(tokens, markdown.options, {})

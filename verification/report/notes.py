@@ -11,11 +11,14 @@
 
 A section rests on what stands in brackets behind its heading: ``[Observed]``, ``[Speculation]`` or
 ``[Unobserved]``; without, it is speculation.
+
+The sources that ``claims.prose`` puts at the end of all go with each section that mentions them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -24,6 +27,7 @@ from verification.report.document import Mark, Prose, Section
 HEADING = re.compile(r"^##[ \t]+(?P<title>.+?)[ \t]*(?:\[(?P<mark>\w+)\])?[ \t]*#*[ \t]*$")
 TITLE = re.compile(r"^#[ \t]+(?P<title>.+?)[ \t]*#*[ \t]*$")
 FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+SOURCE = re.compile(r"(?P<mention>\[\^source-\d+\]): ")
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,11 @@ class Notes:
 
 def parse(text: str) -> Notes:
     """Cut ``text`` at its headings of the second level; what stands in a code fence is none."""
+    lines, sources = _without_sources(text.splitlines())
     title: str | None = None
     parts: list[tuple[str, Mark, list[str]]] = [("", "Speculation", [])]
     fence = ""
-    for line in text.splitlines():
+    for line in lines:
         fence = _fence(line, fence)
         heading = None if fence else HEADING.match(line)
         if heading:
@@ -49,17 +54,20 @@ def parse(text: str) -> Notes:
             title = top["title"]
         else:
             parts[-1][2].append(line)
-    prose = [(name, Prose("\n".join(lines).strip(), mark)) for name, mark, lines in parts]
+    prose = [
+        (name, _prose(name, "\n".join(own).strip(), mark, sources)) for name, mark, own in parts
+    ]
     sections = tuple(Section(name, words.mark, [words]) for name, words in prose[1:])
     opening = prose[0][1]
     return Notes(title, opening if opening.markdown else None, sections)
 
 
-def woven(sections: list[Section], notes: Notes) -> list[Section]:
-    """The derived sections with the author's words on each at its end, then the author's own.
+def woven(first: Sequence[Section], rest: Sequence[Section], notes: Notes) -> list[Section]:
+    """The derived sections with the author's words on each at its end; between the ``first`` of
+    them and the ``rest``, the author's own.
 
     Sections whose titles are alike but for case and punctuation are one, so that each has an
-    anchor of its own. The last derived section, on what is not known, stays the last.
+    anchor of its own.
     """
     own: dict[str, Section] = {}
     for section in notes.sections:
@@ -67,11 +75,26 @@ def woven(sections: list[Section], notes: Notes) -> list[Section]:
         blocks = [*(before.blocks if before else ()), *section.blocks]
         own[section.anchor] = replace(before or section, blocks=blocks)
     derived = []
-    for section in sections:
+    for section in (*first, *rest):
         words = own.pop(section.anchor, None)
         blocks = [*section.blocks, *(words.blocks if words else ())]
         derived.append(replace(section, blocks=blocks))
-    return [*derived[:-1], *own.values(), *derived[-1:]]
+    return [*derived[: len(first)], *own.values(), *derived[len(first) :]]
+
+
+def _without_sources(lines: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The lines before the sources that end them; and the sources, by their mentions."""
+    end = len(lines)
+    while end and SOURCE.match(lines[end - 1]):
+        end -= 1
+    found = ((SOURCE.match(line), line) for line in lines[end:])
+    return lines[:end], {match["mention"]: line for match, line in found if match}
+
+
+def _prose(title: str, words: str, mark: Mark, sources: Mapping[str, str]) -> Prose:
+    """The words with the sources that they or their heading mention."""
+    mentioned = [source for mention, source in sources.items() if mention in f"{title}\n{words}"]
+    return Prose(words, mark, tuple(mentioned))
 
 
 def _fence(line: str, fence: str) -> str:

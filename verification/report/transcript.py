@@ -220,7 +220,7 @@ def pages(folder: CampaignFolder, evidence: Evidence) -> Iterator[tuple[str, str
                 page=page,
                 name=name,
                 facts=_facts(page),
-                campaign=folder.id,
+                campaign=page.started.plan.campaign,
                 latest=bool(attempt["latest"]),
                 attempts=[str(one).removesuffix(".jsonl") for one in tries[run]],
                 previous=previous,
