@@ -224,7 +224,7 @@ def turn(draw: random.Random, number: int, *, calls: bool) -> Iterator[Event]:
         first_token_seconds=draw.random(),
         model_seconds=1 + draw.random() * 5,
     )
-    if draw.random() < 0.03:
+    if draw.random() < 0.03 and calls:  # in an answer it would be no answer
         yield Signal(turn=number, name="malformed_tool_call", detail="no JSON: line 1 column 7")
     if calls:
         source = Path(__file__).read_text(encoding="utf-8")
