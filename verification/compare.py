@@ -234,11 +234,8 @@ def compare(
                 f"Compared although A ({first.model}) and B ({second.model}) had {reason}."
                 for reason in reasons
             ),
-            *(
-                _no_draws(side)
-                for side, of_side in zip((first, second), headers, strict=True)
-                if _is_greedy(of_side)
-            ),
+            *_greedy(first, headers[0]),
+            *_greedy(second, headers[1]),
         ),
         unknown=tuple(conditions.unknown_of_both(*headers)),
     )
@@ -299,18 +296,15 @@ def _headers(side: Side) -> conditions.Headers:
     }
 
 
-def _is_greedy(headers: conditions.Headers) -> bool:
-    """Whether a task was played more than once without any chance in it."""
+def _greedy(side: Side, headers: conditions.Headers) -> Iterator[str]:
+    """A word of caution where tasks were played more than once without any chance in it."""
     sampled = (header.model.sampling for header in headers.values())
     again = any(repetition > 1 for _, repetition in headers)
-    return again and any(sampling and sampling.temperature == 0 for sampling in sampled)
-
-
-def _no_draws(side: Side) -> str:
-    return (
-        f"{side.model} was played at temperature 0: its runs of a task are all but "
-        "copies of one, so the intervals are too narrow and p is too small."
-    )
+    if again and any(sampling and sampling.temperature == 0 for sampling in sampled):
+        yield (
+            f"{side.model} was played at temperature 0: its runs of a task are all but copies of "
+            "one, so the intervals are too narrow and p is too small."
+        )
 
 
 def _played(runs: pd.DataFrame, task: str, planned: int) -> Played:

@@ -13,7 +13,6 @@ from harness.records import (
     Fault,
     Graded,
     Outcome,
-    OutcomeName,
     Price,
     Prompt,
     Reply,
@@ -50,10 +49,6 @@ class Episode:
     def outcome(self) -> Outcome | None:
         """How it came out; None where it was cut off, which counts as interrupted."""
         return next((e for e in self.events if isinstance(e, Outcome)), None)
-
-    @property
-    def outcome_name(self) -> OutcomeName:
-        return self.outcome.outcome if self.outcome else "infrastructure_error"
 
     @property
     def graded(self) -> Graded | None:

@@ -24,8 +24,8 @@ from verification.conditions import other_limits
 from verification.evidence import Evidence, read
 from verification.exhibit import Column, Exhibit
 from verification.statistics import Interval
-from verification.summary import DASH, percent
-from verification.tables import ALL_TASKS, costs, pass_rates
+from verification.summary import DASH, percent, span
+from verification.tables import ALL_TASKS, costs, pass_rates, tokens_per_second
 
 COLUMNS = (
     Column("rank", figures=True),
@@ -184,6 +184,7 @@ def _enter(groups: list[Group], folder: CampaignFolder, plan: Plan, evidence: Ev
     rates = pass_rates(evidence)
     scores = {row["model"]: row for _, row in rates[rates["task"] == ALL_TASKS].iterrows()}
     usd = costs(evidence).set_index("model")["usd"]
+    own = evidence.runs[evidence.runs["outcome"] != "infrastructure_error"]
     for name in plan.models:
         model = models.get(name)
         if model is not None and model.kind == "scripted":
@@ -197,7 +198,7 @@ def _enter(groups: list[Group], folder: CampaignFolder, plan: Plan, evidence: Ev
             unplayed=tuple(
                 rates["task"][(rates["model"] == name) & rates["effective_rate"].isna()]
             ),
-            tokens_per_second=_tokens_per_second(evidence.runs[evidence.runs["model"] == name]),
+            tokens_per_second=tokens_per_second(own[own["model"] == name]),
             tier=tier(model) if model else DASH,
             hardware=_hardware(manifest, model),
         )
@@ -254,15 +255,6 @@ def _hardware(manifest: Manifest | None, model: ModelRecord | None) -> str:
     return ", ".join(str(part) for part in parts if part) or DASH
 
 
-def _tokens_per_second(runs: pd.DataFrame) -> float:
-    """All tokens written over all of the model's own seconds, of its own runs of which both are
-    known; NaN where there is none."""
-    own = runs[runs["outcome"] != "infrastructure_error"]
-    known = own[own["tokens_output"].notna() & (own["model_seconds"] > 0)]
-    seconds = float(known["model_seconds"].sum())
-    return float(known["tokens_output"].sum()) / seconds if seconds else float("nan")
-
-
 def _board(group: Group, groups: Sequence[Group], floor: float) -> Exhibit:
     reasons = {id(entry): _unranked(entry, floor) for entry in group.entries}
     ranked = [entry for entry in group.entries if not reasons[id(entry)]]
@@ -301,7 +293,7 @@ def _range(best: int, worst: int) -> str:
 
 
 def _row(rank: str, entry: Entry) -> list[str]:
-    score, interval = entry.score, entry.interval
+    score = entry.score
     passes = int(score["pass"])
     return [
         rank,
@@ -309,9 +301,7 @@ def _row(rank: str, entry: Entry) -> list[str]:
         entry.campaign,
         f"{passes}/{score['planned']}",
         percent(score["effective_rate"]),
-        DASH
-        if pd.isna(interval.low)
-        else f"{percent(interval.low).removesuffix('%')}{DASH}{percent(interval.high)}",
+        span(*entry.interval),
         percent(score["coverage"]),
         _dollars(entry.usd),
         _dollars(entry.usd / passes if passes else float("nan")),

@@ -21,7 +21,7 @@ from verification.evidence import Evidence
 from verification.evidence import read as read_evidence
 from verification.exhibit import Column, Exhibit
 from verification.statistics import Interval, wilson
-from verification.summary import DASH, percent
+from verification.summary import DASH, percent, span
 from verification.tables import ALL_TASKS, Table, pass_rates
 from verification.totals import UNKNOWN
 
@@ -327,12 +327,12 @@ def _by_task(scored: pd.DataFrame) -> Iterator[Exhibit]:
 def _calibration(bins: pd.DataFrame) -> Exhibit:
     rows = [
         [
-            f"{percent(row['from']).removesuffix('%')}{DASH}{percent(row['to'])}",
+            span(row["from"], row["to"]),
             str(int(row["predictions"])),
             str(int(row["runs"])),
             percent(row["probability"]),
             percent(row["pass"] / row["runs"]),
-            f"{percent(row['low']).removesuffix('%')}{DASH}{percent(row['high'])}",
+            span(row["low"], row["high"]),
         ]
         for _, row in bins.iterrows()
     ]

@@ -69,6 +69,15 @@ def percent(rate: float) -> str:
     return f"{rate:.0%}"
 
 
+def span(low: float, high: float) -> str:
+    """An interval of rates in whole percent; one figure where both ends are alike, a dash where
+    it is unknown."""
+    if pd.isna(low):
+        return DASH
+    first, last = percent(low), percent(high)
+    return first if first == last else f"{first.removesuffix('%')}{DASH}{last}"
+
+
 def _table(model: str, rows: pd.DataFrame, *, wide: bool) -> Table:
     counts = [name for name in HEADINGS if name != "owed" or rows["owed"].any()]
     table = Table(
@@ -93,7 +102,7 @@ def _table(model: str, rows: pd.DataFrame, *, wide: bool) -> Table:
 def _cells(row: pd.Series, counts: list[str]) -> list[Text]:
     rates = [percent(row[name]) for name in ("raw_rate", "effective_rate", "coverage")]
     of = "suite" if row["task"] == ALL_TASKS else "effective"
-    interval = _span(row[f"{of}_low"], row[f"{of}_high"])
+    interval = span(row[f"{of}_low"], row[f"{of}_high"])
     return [
         Text(one_line(row["task"])),
         *(Text(str(row[name]), COLOURS[name] if row[name] else "dim") for name in counts),
@@ -113,11 +122,5 @@ def _bounds(row: pd.Series) -> Text:
 
 
 def _same_tasks(row: pd.Series) -> Text:
-    interval = _span(row["effective_low"], row["effective_high"])
+    interval = span(row["effective_low"], row["effective_high"])
     return Text(f"effective, were these same tasks run again: {interval} (Wilson).", "dim")
-
-
-def _span(low: float, high: float) -> str:
-    if pd.isna(low):
-        return DASH
-    return f"{percent(low).removesuffix('%')}{DASH}{percent(high)}"

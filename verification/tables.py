@@ -231,7 +231,7 @@ def latencies(evidence: Evidence) -> pd.DataFrame:
             **cell,
             **_spread("run", scored["seconds"]),
             **_spread("model", scored["model_seconds"]),
-            "tokens_per_second": _tokens_per_second(scored),
+            "tokens_per_second": tokens_per_second(scored),
         }
         for cell, scored in _by_task(evidence, "seconds", "model_seconds", "tokens_output")
     ]
@@ -251,8 +251,9 @@ def _spread(clock: str, seconds: pd.Series[float]) -> dict[str, float]:
     }
 
 
-def _tokens_per_second(runs: pd.DataFrame) -> float:
-    """All tokens over all seconds, of the runs of which both are known."""
+def tokens_per_second(runs: pd.DataFrame) -> float:
+    """All tokens written over all of the model's seconds, of the runs of which both are known;
+    NaN where there is none."""
     known = runs[runs["tokens_output"].notna() & (runs["model_seconds"] > 0)]
     seconds = known["model_seconds"].sum()
     return known["tokens_output"].sum() / seconds if seconds else UNKNOWN

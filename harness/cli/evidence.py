@@ -191,9 +191,10 @@ def leaderboard(
 ) -> None:
     """Rank the models of campaigns, as far as their runs tell them apart.
 
-    A rank is a range, such as 2 to 5, where intervals overlap. Campaigns on another suite, or on
-    other versions of its tasks or other budgets, get a table of their own. Folders without runs
-    are passed over with a word.
+    A rank is a range, such as 2 to 5, where intervals overlap. A model with too little coverage,
+    or without a run of its own of some task, is listed and not ranked. Campaigns on another
+    suite, or on other versions of its tasks or other budgets, get a table of their own. Folders
+    without runs are passed over with a word.
     """
     from rich.console import Console
 

@@ -17,7 +17,7 @@ from verification.exhibit import Cell, Column, Exhibit, Link
 from verification.findings import exhibit as count_findings
 from verification.findings import patterns
 from verification.report.document import Block, Bullets, Paragraph, Section
-from verification.summary import DASH, percent
+from verification.summary import DASH, percent, span
 from verification.tables import (
     ALL_TASKS,
     attempts,
@@ -340,14 +340,6 @@ def every_run(evidence: Evidence, plan: Plan) -> Section:
 
 
 _RUN = [Column("model"), Column("task"), Column("run", figures=True)]
-
-
-def span(low: float, high: float) -> str:
-    """An interval in percent."""
-    if pd.isna(low):
-        return DASH
-    first, last = percent(low), percent(high)
-    return first if first == last else f"{first.removesuffix('%')}{DASH}{last}"
 
 
 def _mean(value: float) -> str:
