@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dialects import Dialect, Segment, fewshot, hermes, load, names
+from harness.dialects import Render, Segment, fewshot, hermes, load, names
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
 
 SHELL = ToolSchema(
@@ -130,22 +130,22 @@ def test_a_call_that_cannot_be_read_is_malformed_and_stays_in_the_text(text: str
     assert "<tool_call>" in parsed.text
 
 
-@pytest.mark.parametrize("dialect", [hermes, fewshot])
+@pytest.mark.parametrize("render", [hermes.render, fewshot.render])
 @pytest.mark.parametrize("text", [text for text in HOSTILE if text])
-def test_what_others_wrote_is_never_markup(dialect: Dialect, text: str) -> None:
+def test_what_others_wrote_is_never_markup(render: Render, text: str) -> None:
     conversation: list[Message] = [
         Prompt(role="system", content=text),
         Prompt(role="user", content=text),
         called(1, "ls"),
         answered(1, 1, text),
     ]
-    for segment in dialect.render(conversation, [SHELL]):
+    for segment in render(conversation, [SHELL]):
         assert not any(text in piece.text for piece in segment if piece.markup and len(text) > 12)
-    assert in_plain_pieces(dialect.render(conversation, [SHELL]), text.strip())
+    assert in_plain_pieces(render(conversation, [SHELL]), text.strip())
 
 
-@pytest.mark.parametrize("dialect", [hermes, fewshot])
-def test_messages_that_stay_render_to_the_same_segments_in_later_turns(dialect: Dialect) -> None:
+@pytest.mark.parametrize("render", [hermes.render, fewshot.render])
+def test_messages_that_stay_render_to_the_same_segments_in_later_turns(render: Render) -> None:
     conversation: list[Message] = [
         *OPENING,
         called(1, "ls", "pwd"),
@@ -153,8 +153,8 @@ def test_messages_that_stay_render_to_the_same_segments_in_later_turns(dialect: 
         answered(1, 2, "b"),
     ]
     later = [*conversation, called(2, "id"), answered(2, 1, "c")]
-    now = dialect.render(conversation, [SHELL])[: len(conversation)]
-    assert dialect.render(later, [SHELL])[: len(conversation)] == now
+    now = render(conversation, [SHELL])[: len(conversation)]
+    assert render(later, [SHELL])[: len(conversation)] == now
 
 
 def test_results_of_one_reply_share_a_turn_in_hermes() -> None:

@@ -1,25 +1,17 @@
-"""Dialects: one file per way a model family spells a conversation and its tool calls in text.
+"""Dialects: one file per way a model family spells its tool calls in text.
 
-A dialect ``x`` is the module ``harness.dialects.x`` with:
-
-    VERSION                          an integer, raised when its output changes
-    render(conversation, tools)      -> list[Segment]: the whole prompt, a segment a message,
-                                        then what opens the model's next reply, if anything
-    parse(text, turn)                -> Parsed: a reply's text taken apart; never raises
-    STOPS                            texts that end a reply (not part of it)
-    grammar(tools, force_call=...)   -> a GBNF grammar that every reply must fit, or None;
-                                        forced, one that admits nothing but a call
-
-A dialect knows nothing of providers or engines: strings in, strings out.
+A dialect ``x`` is the module ``harness.dialects.x`` with one name, ``DIALECT``. Which one a model
+speaks is seen from the chat template in its file, and that template writes the prompts; a dialect
+reads what comes back. It knows nothing of providers or engines: strings in, strings out.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from harness.errors import BadInput, did_you_mean
 from harness.records import Message, ToolCall, ToolSchema
@@ -40,7 +32,7 @@ later turn, so that an engine may keep whole segments and nothing smaller."""
 
 
 def markup(text: str) -> Piece:
-    """A piece that the dialect itself wrote."""
+    """A piece that a template or dialect wrote."""
     return Piece(text, markup=True)
 
 
@@ -59,19 +51,58 @@ class Parsed:
     reasoning: str | None = None
 
 
-class Dialect(Protocol):
-    """What a dialect's module looks like from outside."""
+Parse = Callable[[str, int], Parsed]
+"""A reply's whole text, and its turn (calls are named after it) -> what it says. Never raises.
 
-    VERSION: int
-    STOPS: tuple[str, ...]
+The text begins with what the prompt already wrote of the reply, such as ``<think>``. Arguments
+are kept as the model wrote them where the family writes JSON, else written as JSON. A call that
+cannot be read stays in the text and is ``malformed``; the calls around it count all the same.
+"""
 
-    def render(
-        self, conversation: Sequence[Message], tools: Sequence[ToolSchema]
-    ) -> list[Segment]: ...
+Render = Callable[[Sequence[Message], Sequence[ToolSchema]], list[Segment]]
+"""A conversation and the tools -> the whole prompt: a segment a message, then what opens the
+model's next reply, if anything."""
 
-    def parse(self, text: str, turn: int) -> Parsed: ...
 
-    def grammar(self, tools: Sequence[ToolSchema], *, force_call: bool = ...) -> str | None: ...
+class Grammar(Protocol):
+    """Tools -> the GBNF grammar that a reply must fit, or None. Forced, it admits nothing but a
+    call."""
+
+    def __call__(self, tools: Sequence[ToolSchema], *, force_call: bool = ...) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class ByPrompt:
+    """How tools, calls and results are put into words for a chat template that has none: the
+    tools at the end of the system's message, calls in the model's text, results as the user's."""
+
+    describe: Callable[[Sequence[ToolSchema]], str]
+    spell: Callable[[ToolCall], str]
+    answer: Callable[[str, str], str]
+    """A tool's name and what it answered."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one family spells its calls.
+
+    ``family`` names it for people. ``version`` is raised when what it reads or writes changes.
+    ``markup`` is a regular expression of its delimiters as they stand in a text where they leaked
+    (one that finds a call's beginning as well where the family has none). ``in_template`` is one
+    that is found in the chat templates of the family. ``stops`` are texts that end a reply and
+    are no part of it, beside the tokens that the model's file marks as ends. ``render`` stands in
+    for a chat template.
+    """
+
+    family: str
+    version: int
+    parse: Parse
+    markup: str
+    in_template: str | None = None
+    stops: tuple[str, ...] = ()
+    render: Render | None = None
+    by_prompt: ByPrompt | None = None
+    grammar: Grammar | None = None
 
 
 def names() -> list[str]:
@@ -83,4 +114,11 @@ def load(name: str, where: str) -> Dialect:
     """A dialect by name. ``where`` opens the sentence of the BadInput for an unknown one."""
     if name not in names():
         raise BadInput(f"{where}: no dialect {name!r}; {did_you_mean(name, names())}")
-    return cast(Dialect, importlib.import_module(f"{__name__}.{name}"))
+    dialect = importlib.import_module(f"{__name__}.{name}").DIALECT
+    assert isinstance(dialect, Dialect)
+    return dialect
+
+
+def every() -> dict[str, Dialect]:
+    """All dialects by name, in the order of their names."""
+    return {name: load(name, name) for name in names()}

@@ -15,12 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.dialects import Parsed, Segment, plain
+from harness.dialects import Dialect, Parsed, Segment, plain
 from harness.dialects._gbnf import JSON_VALUES, members
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
-
-VERSION = 1
-STOPS = ("\n",)
 
 _CALL = re.compile(r"Call: (\w+) (\{.*\})\s*\Z", re.DOTALL)
 _ANSWER = "Answer: "
@@ -122,3 +119,14 @@ def _text(message: Message, tools: Sequence[ToolSchema]) -> str:
             return "".join(calls) or f"{_ANSWER}{message.text}\n"
         case ToolResult():
             return f"Result: {message.content.strip()}\n"
+
+
+DIALECT = Dialect(
+    family="a plain transcript",
+    version=1,
+    parse=parse,
+    markup=r"^Call: \w+ \{",
+    stops=("\n",),
+    render=render,
+    grammar=grammar,
+)

@@ -14,20 +14,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from harness.dialects import Parsed, Segment, markup, plain
-from harness.dialects._gbnf import JSON_VALUES, literal, members
+from harness.dialects import Dialect, Parsed, Segment, _gbnf, markup, plain
+from harness.dialects._json import members, skip_blanks
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
-
-VERSION = 1
-STOPS = ("<|im_end|>", "<|im_start|>")
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _THOUGHT = re.compile(r"\s*<think>(.*?)(?:</think>|\Z)", re.DOTALL)
-_BLANKS = frozenset(" \t\r\n")
-# Not strict: models write line breaks inside strings as they are.
-_JSON = json.JSONDecoder(strict=False)
 
 
 def render(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Segment]:
@@ -73,12 +66,15 @@ def grammar(tools: Sequence[ToolSchema], *, force_call: bool = False) -> str | N
     """None: a model of this family needs no grammar, but where it must call."""
     if not force_call:
         return None
-    opening = [literal(f'{_OPEN}\n{{"name": "{tool.name}", "arguments": {{') for tool in tools]
-    calls = [
-        f"{start} {members(tool.parameters)}" for start, tool in zip(opening, tools, strict=True)
+    opening = [
+        _gbnf.literal(f'{_OPEN}\n{{"name": "{tool.name}", "arguments": {{') for tool in tools
     ]
-    end = literal("}}\n" + _CLOSE)
-    return f"root ::= ({' | '.join(calls)}) {end}" + JSON_VALUES
+    calls = [
+        f"{start} {_gbnf.members(tool.parameters)}"
+        for start, tool in zip(opening, tools, strict=True)
+    ]
+    end = _gbnf.literal("}}\n" + _CLOSE)
+    return f"root ::= ({' | '.join(calls)}) {end}" + _gbnf.JSON_VALUES
 
 
 def _segment(
@@ -136,44 +132,22 @@ def _describe(tools: Sequence[ToolSchema]) -> str:
 
 def _call(text: str, at: int) -> tuple[str, str, int]:
     """Name, raw arguments and end of the call at ``at``; raises ValueError where there is none."""
-    at = _skip(text, at)
-    if text[at : at + 1] != "{":
-        raise ValueError("no JSON object follows")
-    values, raw, at = _object(text, at)
+    values, raw, at = members(text, skip_blanks(text, at))
     name = values.get("name")
     if not isinstance(name, str):
         raise ValueError("the call has no name")
-    end = _skip(text, at)
+    end = skip_blanks(text, at)
     end = end + len(_CLOSE) if text.startswith(_CLOSE, end) else at
     return name, raw.get("arguments", raw.get("parameters", "{}")), end
 
 
-def _object(text: str, at: int) -> tuple[dict[str, Any], dict[str, str], int]:
-    """The members of the object at ``at``, parsed and as they were written, and where it ends."""
-    values: dict[str, Any] = {}
-    raw: dict[str, str] = {}
-    at = _skip(text, at + 1)
-    while text[at : at + 1] != "}":
-        key, at = _value(text, at)
-        at = _skip(text, at)
-        if not isinstance(key, str) or text[at : at + 1] != ":":
-            raise ValueError("the call is no JSON object")
-        start = _skip(text, at + 1)
-        values[key], at = _value(text, start)
-        raw[key] = text[start:at]
-        at = _skip(text, at)
-        if text[at : at + 1] == ",":
-            at = _skip(text, at + 1)
-        elif text[at : at + 1] != "}":
-            raise ValueError("the call is cut short or no JSON object")
-    return values, raw, at + 1
-
-
-def _value(text: str, at: int) -> tuple[Any, int]:
-    return _JSON.raw_decode(text, at)
-
-
-def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] in _BLANKS:
-        at += 1
-    return at
+DIALECT = Dialect(
+    family="Hermes, Qwen 2.5 and 3, Granite 4",
+    version=1,
+    parse=parse,
+    markup=r"</?tool_call>|</?tool_response>",
+    in_template=r"<tool_call>",
+    stops=("<|im_end|>", "<|im_start|>"),
+    render=render,
+    grammar=grammar,
+)

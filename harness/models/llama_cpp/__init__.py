@@ -90,7 +90,7 @@ class Model:
             "file": path.name,
             "sha256": digest,
             "size_bytes": path.stat().st_size,
-            "dialect": f"{settings.dialect} {self._dialect.VERSION}",
+            "dialect": f"{settings.dialect} {self._dialect.version}",
             "context_window": ready.facts["n_ctx"],
             **ready.facts,
         }
@@ -100,14 +100,20 @@ class Model:
         evaluated is evaluated again, to the same tokens."""
         await self.probe()
         assert self._worker is not None
-        grammar = self._dialect.grammar(request.tools, force_call=request.force_call)
+        dialect = self._dialect
+        assert dialect.render is not None
+        grammar = (
+            dialect.grammar(request.tools, force_call=request.force_call)
+            if dialect.grammar
+            else None
+        )
         generate = Generate(
             run=request.run,
-            prompt=tuple(self._dialect.render(request.conversation, request.tools)),
+            prompt=tuple(dialect.render(request.conversation, request.tools)),
             sampling=self._settings.sampling,
             seed=request.seed,
             max_tokens=request.max_tokens,
-            stops=self._dialect.STOPS,
+            stops=dialect.stops,
             grammar=grammar,
         )
         return self._completion(await self._ask(generate), request.turn)
