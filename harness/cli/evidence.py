@@ -170,7 +170,7 @@ def _what_is_known(campaign: Path) -> tuple[int, int, Seen]:
     if evidence.plan is not None:
         return len(evidence.plan.tasks), evidence.plan.runs_per_task, seen(evidence)
     config = load_campaign(folder.config)
-    return len(load_suite(config.suite, folder.path).tasks), config.runs_per_task, seen(evidence)
+    return len(load_suite(config.suite, folder.path).tasks), config.runs_in_all, seen(evidence)
 
 
 @app.command(rich_help_panel=EVIDENCE)

@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 
 from harness.config import Infrastructure
+from harness.conversation import take_in
 from harness.errors import BadInput
 from harness.line import Line, Nobody
 from harness.models import Model, ModelSettings, Request, load_kind
-from harness.records import Completion, Message, ModelRecord, Prompt, Reply, ToolResult
+from harness.records import Completion, Message, ModelRecord, Reply
 from harness.replay import Play, Replayed
 from harness.replay.recorded import Recorded, campaign_beside
 from harness.schedule import turn_seed
@@ -167,8 +168,7 @@ def _turns(recorded: Recorded) -> Iterator[tuple[Request, Reply]]:
                 facts=recorded.variant.facts,
             )
             yield request, event
-        if isinstance(event, Prompt | Reply | ToolResult):
-            conversation.append(event)
+        take_in(conversation, event)
 
 
 def _parting(then: Completion, now: Completion) -> str | None:
