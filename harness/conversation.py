@@ -12,7 +12,7 @@ from harness.records import Earlier, Event, Message, Prompt, Recovered, Reply, T
 
 
 def take_in(conversation: list[Message], event: Event) -> None:
-    """Add what ``event`` tells the model to its conversation, oldest first; most tell it nothing."""
+    """Add to a conversation what ``event`` tells the model; most events tell it nothing."""
     match event:
         case Earlier():
             conversation.extend(event.messages)

@@ -20,9 +20,30 @@ LETTERS_A_TOKEN = 4
 tenth, in the vocabularies of SmolLM2 and Gemma 3; those that join figures need fewer. What a model
 really had in its context is in the usage of its replies."""
 
-_BIRDS = ("heron", "crane", "dunlin", "curlew", "teal", "osprey", "plover", "gannet", "knot", "rail")
+_BIRDS = (
+    "heron",
+    "crane",
+    "dunlin",
+    "curlew",
+    "teal",
+    "osprey",
+    "plover",
+    "gannet",
+    "knot",
+    "rail",
+)
 _HARBOURS = ("Aldmouth", "Brackwater", "Corran", "Dunmore", "Eastholm", "Fenwick", "Garvellan")
-_GOODS = ("rope", "canvas", "lamp oil", "twine", "tar", "paint", "brass hooks", "sailcloth", "nails")
+_GOODS = (
+    "rope",
+    "canvas",
+    "lamp oil",
+    "twine",
+    "tar",
+    "paint",
+    "brass hooks",
+    "sailcloth",
+    "nails",
+)
 _PEOPLE = ("Ines", "Tomas", "Maret", "Olu", "Priya", "Henrik", "Yuki", "Bram", "Sela")
 _WEATHER = ("a light wind from the west", "fog until noon", "clear and cold", "rain in the evening")
 

@@ -34,7 +34,7 @@ _CALLS = {
 }
 _OTHERS = {
     "ChatML": r"<\|im_(?:start|end|sep)\|>|</\|im_end\|>",
-    "Llama 3": r"<\|(?:begin_of_text|end_of_text|(?:start|end)_header_id|e[om][tm]_id|python_tag)\|>",
+    "Llama 3": r"<\|(?:(?:begin|end)_of_text|(?:start|end)_header_id|e[om][tm]_id|python_tag)\|>",
     "Gemma 2 and 3": r"</?(?:start|end)_of_turn>",
     "Mistral": r"\[/?INST\]",
     "another template": r"<\|/?[A-Za-z][\w-]*+\|>",
@@ -62,6 +62,10 @@ _LISTED = re.compile(r"(?:\A|\n)[ \t]*(?:[-*+\u2022]|\d{1,2}[.)])[ \t]+\Z")
 _EXPLAINED = re.compile(r"[ \t]*+(?:[:=\u2013\u2014]|->|- )")
 """Around what is explained in a list."""
 
+_NAMED = re.compile(r"\b(?:token|delimiter|tag|marker|separator)s?[ \t]\Z", re.IGNORECASE)
+_TO_BE_NAMED = re.compile(r"[ \t](?:token|delimiter|tag|marker|separator)s?\b", re.IGNORECASE)
+"""Around what is called by its name."""
+
 _ALONE = re.compile(r"\s*+(`{3,}+|~{3,}+)[ \t]*+(?:json)?[ \t]*+\n\s*+(?:\[\s*+)?(?=\{)")
 """The beginning of a reply that is one block of JSON and nothing beside it."""
 
@@ -87,9 +91,9 @@ def leaks_in(text: str) -> list[Leak]:
     found = _markup_in(text)
     if not found:
         return []
-    if (alone := _ALONE.match(text)) and text.rstrip().endswith(alone[1]):
-        if found[0].start == alone.end():
-            return found  # a call in a fence of its own: by prompt that is how calls are spelled
+    alone = _ALONE.match(text)
+    if alone and alone.end() == found[0].start and text.rstrip().endswith(alone[1]):
+        return found  # a call in a fence of its own: by prompt that is how calls are spelled
     spoken = spoken_of(text)
     return [
         leak
@@ -158,11 +162,13 @@ def _apart(text: str, at: dict[int, tuple[int, list[str]]]) -> Iterator[Leak]:
 
 def _set_apart(text: str, leak: Leak) -> bool:
     """Whether what stands directly around it says that it is spoken of."""
-    before, after = text[max(0, leak.start - 8) : leak.start], text[leak.end : leak.end + 8]
+    before, after = text[max(0, leak.start - 12) : leak.start], text[leak.end : leak.end + 12]
     return bool(
         before[-1:] + after[:1] in _APART
         or _SAMPLE_GOES_ON.match(after)
         or _SAMPLE_STOOD.search(before)
+        or _NAMED.search(before)
+        or _TO_BE_NAMED.match(after)
         or (_LISTED.search(before) and _EXPLAINED.match(after))
     )
 
@@ -173,5 +179,5 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     theirs = [(name, re.compile(dialect.markup)) for name, dialect in dialects.every().items()]
     return (
         *theirs,
-        *((name, re.compile(markup)) for name, markup in [*_CALLS.items(), *_OTHERS.items()])
+        *((name, re.compile(markup)) for name, markup in [*_CALLS.items(), *_OTHERS.items()]),
     )

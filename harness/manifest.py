@@ -11,7 +11,6 @@ from harness.records import ModelRecord
 from harness.store import CampaignFolder, Manifest
 from harness.task import Suite
 
-
 YOUNGER: dict[str, Any] = {"on_leak": "fail", "context_load": [0]}
 """Keys that older manifests do not have, and what held for them."""
 

@@ -28,7 +28,9 @@ def spoken_of(text: str) -> Spans:
     """The spans of ``text`` in which words are quoted, or are a sample of something."""
     fences = list(_fences(text))
     code = [*fences, *_inline(text, Spans(fences))]
-    return Spans([*code, *_quoted(text, Spans(code)), *_tables(text), *_jinja(text), *_blocks(text)])
+    return Spans(
+        [*code, *_quoted(text, Spans(code)), *_tables(text), *_jinja(text), *_blocks(text)]
+    )
 
 
 class Spans:

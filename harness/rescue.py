@@ -6,7 +6,7 @@ the same model would have been worth behind a client that reads, or asks, again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from harness import dialects
 from harness.leaks import dialects_of, leaks_in

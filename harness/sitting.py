@@ -243,9 +243,7 @@ class _Sitting:
             ask,
             self.sandbox,
             Limits(),
-            earlier=earlier.turns(
-                run.seed, self.work.campaign.load_of(run.repetition), task.tools
-            ),
+            earlier=earlier.turns(run.seed, self.work.campaign.load_of(run.repetition), task.tools),
             rescue=rescue_of(self.work.campaign.on_leak, self.records[run.model]),
         )
 
