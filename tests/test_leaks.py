@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from harness.leaks import family_of, leaks_in
 
 LABELLED = Path(__file__).parent / "labelled" / "leaks.toml"
+DOCS = Path(__file__).parent.parent / "docs" / "leakage.md"
 
 
 @cache
@@ -100,3 +101,9 @@ def test_what_leaked_is_spoken_of_once_it_stands_in_a_fence(name: str) -> None:
     text = text_of(labelled("leak")[name])
     if "```" not in text:
         assert not leaks_in(f"So it says:\n\n````\n{text}\n````\n\nThat is all.")
+
+
+def test_the_numbers_of_labelled_texts_in_the_docs_are_right() -> None:
+    text = " ".join(DOCS.read_text(encoding="utf-8").split())
+    counts = f"{len(labelled('leak'))} leaks of every family and {len(labelled('honest'))} honest"
+    assert counts in text

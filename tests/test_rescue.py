@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
