@@ -233,6 +233,19 @@ class Prompt(Record):
     content: Text
 
 
+class Compute(Record):
+    """What an engine of our own did for one reply, by its own count."""
+
+    evaluated: int = Field(description="tokens that went through the model, prompt and reply")
+    prompt_sha256: str = Field(description="of the ids of the prompt's tokens")
+    reply_sha256: str = Field(description="of the ids of the tokens that were drawn")
+    peak_memory_bytes: int | None = Field(
+        default=None, description="the most that its process has held in memory so far"
+    )
+    vram_bytes: int | None = Field(default=None, description="held on GPUs when the reply was done")
+    watts: float | None = Field(default=None, description="drawn by those GPUs at that time")
+
+
 class Completion(Record):
     """What a model gives back for one request."""
 
@@ -254,6 +267,7 @@ class Completion(Record):
     malformed: Text | None = Field(
         default=None, description="what was wrong with a tool call that could not be parsed"
     )
+    compute: Compute | None = Field(default=None, description="null: played elsewhere, or a script")
 
 
 class Reply(Completion):
