@@ -257,6 +257,23 @@ class Prompt(Record):
     )
 
 
+class Compute(Record):
+    """What a local engine did for one reply. Digests are SHA-256 of token ids, each written as
+    four bytes, the least significant first; those of a reply include the token that ended it."""
+
+    evaluated: int = Field(description="tokens evaluated: of the prompt, and of the reply")
+    prompt_sha256: str
+    reply_sha256: str
+    grammar_sha256: str | None = Field(default=None, description="of the GBNF that it had to fit")
+    peak_memory_bytes: int | None = Field(
+        default=None, description="of the worker's process, since it began"
+    )
+    vram_bytes: int | None = Field(default=None, description="that the worker holds at the end")
+    watts: float | None = Field(
+        default=None, description="of all GPUs, on average over the reply, whoever used them"
+    )
+
+
 class Completion(Record):
     """What a model gives back for one request."""
 
@@ -273,11 +290,12 @@ class Completion(Record):
         default=0.0, description="before that request: repetitions, outages, limits; nobody's time"
     )
     raw: Text | None = Field(
-        default=None, description="the reply as it came, where it could not be fully understood"
+        default=None, description="the reply as it came, where the text is not all of it"
     )
     malformed: Text | None = Field(
         default=None, description="what was wrong with a tool call that could not be parsed"
     )
+    compute: Compute | None = Field(default=None, description="of a local engine; null for others")
 
 
 class Reply(Completion):

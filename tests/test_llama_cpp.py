@@ -35,6 +35,7 @@ def settings(**changes: Any) -> Settings:
         "dialect": "fewshot",
         "n_ctx": 2048,
         "n_threads": 1,
+        "workers": 1,
     }
     return Settings(**defaults | changes)
 
@@ -65,9 +66,15 @@ async def model() -> AsyncIterator[Model]:
     await model.close()
 
 
+def workers_of(model: Model) -> list[psutil.Process]:
+    assert model._pool is not None
+    workers = [post.worker for post in model._pool._posts if post.worker is not None]
+    return [psutil.Process(worker.pid) for worker in workers if worker.alive]
+
+
 def worker_of(model: Model) -> psutil.Process:
-    assert model._worker is not None
-    return psutil.Process(model._worker._process.pid)
+    (worker,) = workers_of(model)
+    return worker
 
 
 async def second_turn(model: Model, run: str) -> Completion:
@@ -202,13 +209,19 @@ async def test_a_worker_that_falls_silent_is_a_timeout() -> None:
     await model.close()
 
 
-async def test_a_cancelled_reply_leaves_no_process(model: Model) -> None:
+async def test_a_cancelled_reply_is_given_up_and_its_worker_goes_on() -> None:
+    model = await opened(dialect="hermes")
     worker = worker_of(model)
-    asked = asyncio.ensure_future(model.reply(request()))
-    await asyncio.sleep(0.05)
+    asked = asyncio.ensure_future(model.reply(request(max_tokens=1500)))
+    await asyncio.sleep(0.3)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
+    began = time.monotonic()
+    assert (await model.reply(request(max_tokens=2))).usage.output == 2
+    assert time.monotonic() - began < 3
+    assert worker_of(model) == worker
+    await model.close()
     assert not worker.is_running()
 
 

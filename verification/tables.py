@@ -37,6 +37,19 @@ COUNTS = ["planned", "runs", "owed", *OUTCOMES]
 RATES = ["leaked", "strict", *RESCUES.values()]
 TOKENS = ["tokens_input", "tokens_cached", "tokens_output"]
 
+_COMPUTE = [
+    "model_seconds",
+    "cold_start_seconds",
+    "tokens_read",
+    "reading_seconds",
+    "tokens_written",
+    "writing_seconds",
+    "tokens_evaluated",
+    "peak_memory_bytes",
+    "vram_bytes",
+    "joules",
+]
+
 # fmt: off
 _RUN = [
     "model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed", "outcome",
@@ -96,6 +109,7 @@ def tables(evidence: Evidence) -> list[Table]:
         Table("latency_distribution.csv", ("model", "task"), latencies(evidence)),
         Table("tool_calls_by_task.csv", ("model", "task"), tool_calls(evidence)),
         Table("cost_breakdown.csv", ("model", "role"), costs(evidence)),
+        Table("inference.csv", ("model",), inference(evidence)),
         Table(
             "attempts.csv",
             ("run", "attempt"),
@@ -344,6 +358,42 @@ def _cost(attempts: pd.DataFrame, price: Price | None) -> dict[str, object]:
 def _total(values: pd.Series[float]) -> float:
     """The sum; unknown where a part of it is, or where there is none."""
     return values.sum(skipna=False) if len(values) else UNKNOWN
+
+
+def inference(evidence: Evidence) -> pd.DataFrame:
+    """A row per model that is no script: how fast it read and wrote, and what it took to run, over
+    all of its attempts. What only an engine of our own can count is unknown of others."""
+    columns = ["model", "replies", "cold_start_seconds", "tokens_evaluated", "cached_share"]
+    columns += ["prompt_tokens_per_second", "generation_tokens_per_second"]
+    columns += ["peak_memory_bytes", "peak_vram_bytes", "mean_watts"]
+    rows = []
+    for model in _plan(evidence).models:
+        attempts = evidence.attempts_of(model, ["kind", "turns", *TOKENS, *_COMPUTE])
+        replied = attempts[(attempts["turns"] > 0) & (attempts["kind"] != "scripted")]
+        if not replied.empty:
+            rows.append({"model": model, **_inference(replied)})
+    whole = ["replies", "tokens_evaluated", "peak_memory_bytes", "peak_vram_bytes"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(whole, "Int64"))
+
+
+def _inference(replied: pd.DataFrame) -> dict[str, object]:
+    total = {name: _total(replied[name]) for name in ("turns", *TOKENS, *_COMPUTE)}
+    return {
+        "replies": total["turns"],
+        "cold_start_seconds": replied["cold_start_seconds"].max(),
+        "tokens_evaluated": total["tokens_evaluated"],
+        "cached_share": _ratio(total["tokens_cached"], total["tokens_input"]),
+        "prompt_tokens_per_second": _ratio(total["tokens_read"], total["reading_seconds"]),
+        "generation_tokens_per_second": _ratio(total["tokens_written"], total["writing_seconds"]),
+        "peak_memory_bytes": replied["peak_memory_bytes"].max(),
+        "peak_vram_bytes": replied["vram_bytes"].max(),
+        "mean_watts": _ratio(total["joules"], total["model_seconds"]),
+    }
+
+
+def _ratio(part: float, whole: float) -> float:
+    """``part / whole``; unknown where either is, or there is nothing to divide by."""
+    return part / whole if whole > 0 else UNKNOWN
 
 
 def attempts(evidence: Evidence) -> pd.DataFrame:

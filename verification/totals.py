@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import BadInput
 from harness.leaks import family_of, leaks_in
 from harness.outcome import classify
-from harness.records import Event, Outcome, Price, Reply, Started
+from harness.records import Compute, Event, Outcome, Price, Reply, Started
 from harness.store import read_transcript
 from verification.detectors import detect
 
@@ -91,6 +91,15 @@ class Attempt:
     context_tokens: float = UNKNOWN
     nudges: int = 0
     recovered_calls: int = 0
+    cold_start_seconds: float = UNKNOWN
+    tokens_read: float = 0.0
+    reading_seconds: float = 0.0
+    tokens_written: float = 0.0
+    writing_seconds: float = 0.0
+    tokens_evaluated: float = 0.0
+    peak_memory_bytes: float = UNKNOWN
+    vram_bytes: float = UNKNOWN
+    joules: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
     depths: dict[str, int] = field(default_factory=dict)
     leak_depths: dict[str, int] = field(default_factory=dict)
@@ -132,6 +141,7 @@ def _begin(path: Path, started: Started) -> Attempt:
         context_load=started.context_load,
         on_leak=started.on_leak,
         started_at=started.started_at.isoformat(),
+        cold_start_seconds=_known(started.model.observed.get("load_seconds")),
     )
 
 
@@ -180,6 +190,8 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
     attempt.tokens_output += _known(usage.output)
     attempt.model_seconds += _known(reply.model_seconds)
     _add_depth(attempt, reply)
+    _add_speed(attempt, reply)
+    _add_compute(attempt, reply.compute, _known(reply.model_seconds))
 
 
 def _add_depth(attempt: Attempt, reply: Reply) -> None:
@@ -199,6 +211,28 @@ def depth_of(tokens: int | None) -> str:
     if tokens is None:
         return NO_DEPTH
     return next((name for edge, name in DEPTHS.items() if tokens < edge), DEEPEST)
+
+
+def _add_speed(attempt: Attempt, reply: Reply) -> None:
+    """Tokens that were read before a reply's first one and written after it, and how long either
+    took; of replies of which that is known, so not of one that its prompt left no room for."""
+    usage, first, seconds = reply.usage, reply.first_token_seconds, reply.model_seconds
+    if first is None or seconds is None:
+        return
+    attempt.tokens_read += _known(usage.input) - _known(usage.cached)
+    attempt.reading_seconds += first
+    attempt.tokens_written += _known(usage.output) - 1
+    attempt.writing_seconds += seconds - first
+
+
+def _add_compute(attempt: Attempt, compute: Compute | None, seconds: float) -> None:
+    if compute is None:
+        attempt.tokens_evaluated = attempt.joules = UNKNOWN
+        return
+    attempt.tokens_evaluated += compute.evaluated
+    attempt.joules += _known(compute.watts) * seconds
+    attempt.peak_memory_bytes = _peak(attempt.peak_memory_bytes, compute.peak_memory_bytes)
+    attempt.vram_bytes = _peak(attempt.vram_bytes, compute.vram_bytes)
 
 
 def _detected(
@@ -258,7 +292,7 @@ def _close(attempt: Attempt, price: Price | None) -> None:
     """Give the attempt its cost; where no reply came, nothing is known of tokens and time."""
     if attempt.turns == 0:
         attempt.tokens_input = attempt.tokens_cached = attempt.tokens_output = UNKNOWN
-        attempt.model_seconds = UNKNOWN
+        attempt.model_seconds = attempt.tokens_evaluated = attempt.joules = UNKNOWN
     if price is None:
         return
     attempt.usd = price.usd(
@@ -266,6 +300,10 @@ def _close(attempt: Attempt, price: Price | None) -> None:
         cached=attempt.tokens_cached,
         tokens_out=attempt.tokens_output,
     )
+
+
+def _peak(so_far: float, now: int | None) -> float:
+    return so_far if now is None or so_far >= now else now
 
 
 def _known(value: float | None) -> float:
