@@ -239,6 +239,9 @@ def _make_context(model: Any, load: Load) -> Any:
     parameters.n_threads = load.n_threads
     parameters.n_threads_batch = load.n_threads
     parameters.n_seq_max = 1
+    # Only the last token's logits are asked for. By default there is room for those of a whole
+    # batch, which is half a gigabyte where the vocabulary has 262,144 tokens.
+    parameters.n_outputs_max = 1
     # With flash attention a segment's results depend on what was evaluated together with it.
     parameters.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = C.llama_init_from_model(model, parameters)
