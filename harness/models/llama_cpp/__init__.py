@@ -1,6 +1,7 @@
 """A local GGUF file, through llama-cpp-python as the token engine, in a worker process.
 
     source.py     where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
+    memory.py     whether it fits, before it is loaded (measure.py: what llama.cpp says of it)
     protocol.py   what this side and the worker say to each other
     worker.py     the worker: reads requests, holds the engine
     engine.py     tokens: evaluate, sample, stop
@@ -21,6 +22,7 @@ from pydantic import Field, model_validator
 from harness import dialects
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
+from harness.models.llama_cpp.memory import Placement, Shape, estimate
 from harness.models.llama_cpp.process import Worker
 from harness.models.llama_cpp.protocol import Generate, Generated, Load, Ready, Refused
 from harness.models.llama_cpp.source import find
@@ -86,9 +88,13 @@ class Model:
             n_gpu_layers=settings.n_gpu_layers,
         )
         found = await source.facts(self._where)
+        shape = Shape(n_ctx=settings.n_ctx, n_batch=settings.n_batch, n_ubatch=settings.n_batch)
+        placement = Placement(n_gpu_layers=settings.n_gpu_layers)
+        memory = await estimate(source, shape, placement, workers=1, at_most=1, where=self._where)
         ready = await self._start()
         return {
             **found,
+            "memory": memory.facts(),
             "dialect": f"{settings.dialect} {self._dialect.VERSION}",
             "context_window": ready.facts["n_ctx"],
             **ready.facts,

@@ -46,7 +46,11 @@ _FLASH_ATTENTION = {
     True: C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
     False: C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
 }
+_HALF_BYTES = 2  # of a number of type f16 or bf16
 _LOAD_MODE_NONE = 0  # of llama_load_mode
+_SAMPLING_BYTES = 160
+"""For each token of the vocabulary, to draw one and hold it against a grammar; as measured on
+SmolLM2's 49,152 and Gemma 3's 262,144."""
 _ERROR = 4  # of ggml_log_level
 _CPU = 0  # of ggml_backend_dev_type
 
@@ -89,8 +93,9 @@ def _answer(question: Question, log: _Log) -> Measured | Unreadable:
     elsewhere = _buffers(log.take()).keys() - {HOST}
     contexts = tuple(_context(model, shape, log) for shape in question.shapes)
     trained = C.llama_model_n_ctx_train(model)
+    sampling = C.llama_vocab_n_tokens(C.llama_model_get_vocab(model)) * _SAMPLING_BYTES
     C.llama_model_free(model)
-    process = _peak_bytes()
+    process = _peak_bytes() + sampling
     if elsewhere:
         weights = _weights(question, log)
     return Measured(
@@ -131,7 +136,18 @@ def _context(model: Any, shape: Shape, log: _Log) -> Context | None:
         return None
     C.llama_free(context)
     lines = log.take()
-    return Context(caches=_caches(lines), buffers=dict(_buffers(lines)))
+    buffers = _buffers(lines)
+    buffers[HOST] += _work_bytes(model, shape)
+    return Context(caches=_caches(lines), buffers=dict(buffers))
+
+
+def _work_bytes(model: Any, shape: Shape) -> int:
+    """What the processor's part of llama.cpp allocates while it computes, of which the log says
+    nothing: without flash attention, the scores of a layer in the type of the cached values."""
+    if shape.flash_attention is not False or shape.kv_type_v == "f32":
+        return 0
+    scores = C.llama_model_n_head(model) * shape.n_ctx * min(shape.n_ubatch, shape.n_ctx)
+    return scores * _HALF_BYTES
 
 
 def _caches(lines: Iterable[str]) -> dict[str, int]:

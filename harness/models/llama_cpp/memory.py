@@ -81,8 +81,8 @@ class Context(Record):
 
 
 class Measured(Record):
-    """What llama.cpp says. ``process_bytes`` is what a process with the vocabulary, but no
-    weights, takes; ``free`` is of each GPU. A context is None where it cannot be made so."""
+    """What llama.cpp says. ``process_bytes`` is what a process that draws tokens takes beside
+    weights and contexts; ``free`` is of each GPU. A context is None where it cannot be made so."""
 
     type: Literal["measured"] = "measured"
     n_ctx_train: int
@@ -178,7 +178,9 @@ async def estimate(
             f"{where}: n_ctx is {shape.n_ctx}, but the model was trained for "
             f"{measured.n_ctx_train}; lower n_ctx"
         )
-    asked, *others = (each and _need(measured, each) for each in measured.contexts)
+    asked, *others = (
+        None if context is None else _need(measured, context) for context in measured.contexts
+    )
     if asked is None:
         raise BadInput(
             f"{where}: llama.cpp makes no context with n_ctx = {shape.n_ctx}, kv_type_k = "
@@ -226,10 +228,10 @@ def _need(measured: Measured, context: Context) -> Need:
     for name, size in measured.weights.items():
         if (gpu := _gpu(name, on_gpus)) is not None:
             on_gpus[gpu] += size
-        elif name == HOST or name.endswith("_Host"):
-            shared += size  # mapped from the file
         else:
-            each += size  # copied into a layout that suits the processor
+            shared += size  # mapped from the file
+            if name != HOST and not name.endswith("_Host"):
+                each += size  # and copied into a layout that suits the processor
     for sizes in (context.caches, context.buffers):
         for name, size in sizes.items():
             if (gpu := _gpu(name, on_gpus)) is not None:
