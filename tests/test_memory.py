@@ -17,7 +17,9 @@ from harness.models.llama_cpp.source import Source, find
 from harness.records import Prompt
 from tests.llama_server import smollm2
 
-GB = 10**9
+MB = 10**6
+NOISE = 3 * MB
+"""By which a process that does the same may be larger or smaller."""
 
 
 async def source(path: Path | None = None) -> Source:
@@ -82,8 +84,8 @@ async def test_what_each_setting_costs_is_llama_cpps_own_word() -> None:
     assert quantised.caches == pytest.approx(plain.caches * 34 / 64, rel=0.01)
     assert quantised.buffers < plain.buffers, "flash attention holds no scores"
     assert (await asked(n_batch=64, n_ubatch=64)).need.buffers < plain.buffers
-    everything = (await asked(outputs=512)).need
-    assert everything.buffers - plain.buffers > 49_152 * 4 * 256, "logits of a whole batch"
+    one, all_ = [(await asked(n_ctx=512, outputs=outputs)).need for outputs in (1, 512)]
+    assert all_.buffers - one.buffers > 400 * 49_152 * 4, "the logits of a whole batch"
 
 
 async def test_workers_share_the_file_and_nothing_else() -> None:
@@ -94,22 +96,23 @@ async def test_workers_share_the_file_and_nothing_else() -> None:
 
 async def test_there_are_as_many_workers_as_fit_up_to_a_limit() -> None:
     need = (await asked()).need
-    assert (await asked(at_most=3, free_host=100 * GB)).workers == 3
-    assert (await asked(at_most=8, free_host=need.host(2))).workers == 2
-    assert (await asked(workers=2, free_host=need.host(2))).workers == 2
-    assert (await asked(workers=2, free_host=need.host(2))).facts() == need.facts(2)
+    assert (await asked(at_most=3, free_host=100_000 * MB)).workers == 3
+    assert (await asked(at_most=8, free_host=need.host(2) + NOISE)).workers == 2
+    assert (await asked(workers=2, free_host=need.host(2) + NOISE)).workers == 2
+    both = (await asked(workers=2, free_host=need.host(2) + NOISE)).facts()
+    assert both["host_bytes"] == pytest.approx(need.host(2), abs=NOISE)
 
 
 async def test_what_does_not_fit_is_refused_with_the_settings_that_would() -> None:
     need = (await asked()).need
     with pytest.raises(BadInput) as raised:
-        await asked(free_host=need.host(1) - 1)
+        await asked(free_host=need.host(1) - NOISE)
     sentence = str(raised.value)
     assert re.match(r"m: n_ctx = 4096 with workers = 1 needs 0\.\d\d GB of memory \(", sentence)
     advised = re.findall(r'(n_ctx = \d+|n_batch = \d+|kv_type_k = kv_type_v = "q8_0")', sentence)
     assert advised[1:] == ["n_ctx = 2048", 'kv_type_k = kv_type_v = "q8_0"', "n_batch = 128"]
     # And they do.
-    free = need.host(1) - 1
+    free = need.host(1) - NOISE
     q8 = {"kv_type_k": "q8_0", "kv_type_v": "q8_0", "flash_attention": True}
     for smaller in ({"n_ctx": 2048}, q8, {"n_batch": 128, "n_ubatch": 128}):
         assert (await asked(1, free_host=free, **smaller)).need.host(1) <= free
@@ -117,8 +120,8 @@ async def test_what_does_not_fit_is_refused_with_the_settings_that_would() -> No
 
 async def test_fewer_workers_are_proposed_where_they_would_fit() -> None:
     need = (await asked()).need
-    with pytest.raises(BadInput, match="with workers = 3 needs .*; workers = 2"):
-        await asked(workers=3, free_host=need.host(2))
+    with pytest.raises(BadInput, match=r"with workers = 3 needs .*; workers = 2"):
+        await asked(workers=3, free_host=need.host(2) + NOISE)
 
 
 async def test_where_nothing_would_fit_the_sentence_says_so() -> None:
@@ -132,18 +135,21 @@ async def test_a_context_beyond_what_the_model_was_trained_for_is_refused() -> N
 
 
 async def test_types_that_llama_cpp_does_not_take_together_are_refused() -> None:
-    with pytest.raises(BadInput, match="makes no context with .*leave the types as they are"):
+    with pytest.raises(BadInput, match=r"makes no context with .*leave the types as they are"):
         await asked(kv_type_v="q8_0")
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (smollm2().read_bytes()[:50_000_000], "the file is cut short; fetch it again"),
-        (smollm2().read_bytes()[:100_000], "the file is cut short; fetch it again"),
+        (smollm2().read_bytes()[:50_000_000], "the file is cut short or damaged; fetch it again"),
+        (smollm2().read_bytes()[:100_000], "the file is cut short or damaged; fetch it again"),
         (b"GGUF\x03\0\0\0" + bytes(16), "llama.cpp cannot load it"),
-        (b"GGUF\x03\0\0\0" + b"\xff" * 64, "llama.cpp cannot load it"),
-        (smollm2().read_bytes().replace(b"llama", b"lamma"), "does not know its architecture"),
+        (b"GGUF\x03\0\0\0" + b"\xff" * 64, "the file is cut short or damaged"),
+        (
+            smollm2().read_bytes().replace(b"llama", b"lamma"),
+            "does not know its architecture, 'lamma'",
+        ),
     ],
     ids=["tensors cut", "header cut", "empty", "hostile counts", "other architecture"],
 )

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import ctypes
 import re
-import resource
 import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+import psutil
 from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
 from llama_cpp._ggml import libggml
 
@@ -94,13 +94,13 @@ def _answer(question: Question, log: _Log) -> Measured | Unreadable:
     contexts = tuple(_context(model, shape, log) for shape in question.shapes)
     trained = C.llama_model_n_ctx_train(model)
     sampling = C.llama_vocab_n_tokens(C.llama_model_get_vocab(model)) * _SAMPLING_BYTES
+    process = psutil.Process().memory_info().rss
     C.llama_model_free(model)
-    process = _peak_bytes() + sampling
     if elsewhere:
         weights = _weights(question, log)
     return Measured(
         n_ctx_train=trained,
-        process_bytes=process,
+        process_bytes=process + sampling,
         weights=weights,
         contexts=contexts,
         free=_free_on_devices(),
@@ -204,11 +204,6 @@ def _free_on_devices() -> dict[str, int]:
             libggml.ggml_backend_dev_memory(device, ctypes.byref(bytes_free), ctypes.byref(total))
             free[name] = bytes_free.value
     return free
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

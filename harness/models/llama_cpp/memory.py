@@ -291,10 +291,10 @@ async def _measure(
 
 _REASONS = {
     r"not within the file bounds|corrupted or incomplete|failed to read": (
-        "the file is cut short; fetch it again"
+        "the file is cut short or damaged; fetch it again"
     ),
-    r"unknown model architecture: (?P<what>\S+)": (
-        "llama.cpp does not know its architecture {what}; upgrade llama-cpp-python, or take "
+    r"unknown model architecture: '(?P<what>[^']+)'": (
+        "llama.cpp does not know its architecture, {what!r}; upgrade llama-cpp-python, or take "
         "another model"
     ),
     r"invalid split file|illegal split file|split": "its parts do not belong together",
