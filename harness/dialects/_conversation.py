@@ -105,6 +105,11 @@ def said(conversation: Sequence[Message], form: Form) -> list[Said]:
     return messages
 
 
+def call_id(name: str, number: int, ids: Literal["digits", "named"]) -> str:
+    """What stands for a conversation's call of that number."""
+    return f"functions.{name}:{number}" if ids == "named" else f"{number:09d}"
+
+
 def formed(messages: list[Said], form: Form, words: ByPrompt | None, about: str) -> list[Said]:
     """The messages as the template can show them; ``about`` describes the tools to a model whose
     template does not."""
@@ -156,8 +161,7 @@ def _variables(message: Said, form: Form) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, number: int, form: Form) -> Call:
-    id_ = f"functions.{call.name}:{number}" if form.ids == "named" else f"{number:09d}"
-    return Call(id_, call.name, _arguments(call.arguments))
+    return Call(call_id(call.name, number, form.ids), call.name, _arguments(call.arguments))
 
 
 @lru_cache(maxsize=1024)

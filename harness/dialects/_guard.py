@@ -79,7 +79,9 @@ class Guard:
         return value
 
     def _mark(self, text: str, character: str, inside: bool) -> str:
-        places = {found.start() + 1 for found in self._firsts.finditer(text) if self._at(text, found)}
+        places = {
+            found.start() + 1 for found in self._firsts.finditer(text) if self._at(text, found)
+        }
         for length in range(1, min(len(text), self._longest - 1) + 1):
             if text[-length:] in self._beginnings:
                 places.add(len(text) - length + 1)

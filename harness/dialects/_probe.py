@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
-from harness.dialects._conversation import Call, Form, Said
+from harness.dialects._conversation import Call, Form, Said, call_id
 
 Trial = Callable[[list[Said], list[dict[str, Any]], Form], str]
 """Messages and tools -> what the template writes of them; nothing where it refuses them."""
@@ -35,48 +36,54 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
         if _all_in(trial(_PLAIN, [], form), _SYSTEM, _USER, _TEXT, "zqlast"):
             plain = form
             break
-    forms = [
-        replace(plain, system=system, ids=ids, arguments=arguments, empty=empty)
-        for system, ids, arguments, empty in product(
-            (True, False) if plain.system else (False,),
-            ("digits", "named"),
-            ("object", "text"),
-            ("", None),
-        )
-    ]
-    form = max(forms, key=lambda form: _shown(trial(_calling(1), [_TOOL], form)))
-    _, calls, results = _shown(trial(_calling(1), [_TOOL], form))
+    form = max(_forms(plain), key=lambda form: _shown(trial(_calling(form), [_TOOL], form)))
+    written = trial(_calling(form), [_TOOL], form)
+    _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
         return replace(plain, tools=False, calls=False, results=False), []
-    several = trial(_calling(2), [_TOOL], form)
-    thoughtful = replace(_calling(1)[2], content=_TEXT, reasoning="zqthought")
+    several = trial(_calling(form, 2), [_TOOL], form)
+    calling = _calling(form)
+    thoughtful = replace(calling[2], content=_TEXT, reasoning="zqthought")
     form = replace(
         form,
+        ids="named" if "functions.zqcalled:" in written else "digits",
         tools=tools,
         calls=calls,
         results=results,
         several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
-        thinking_beside_text=bool(trial([*_OPENING, thoughtful, *_calling(1)[3:]], [_TOOL], form)),
+        thinking_beside_text=bool(trial([*_OPENING, thoughtful, calling[3]], [_TOOL], form)),
     )
-    return form, [trial(_calling(1), [_TOOL], form), several]
+    return form, [written, several]
 
 
-def _calling(number: int) -> list[Said]:
+def _forms(plain: Form) -> Iterator[Form]:
+    ids: tuple[Literal["digits"], Literal["named"]] = ("digits", "named")
+    kinds: tuple[Literal["object"], Literal["text"]] = ("object", "text")
+    empties: tuple[Literal[""], None] = ("", None)
+    for system in (True, False) if plain.system else (False,):
+        for id_, arguments, empty in product(ids, kinds, empties):
+            yield replace(plain, system=system, ids=id_, arguments=arguments, empty=empty)
+
+
+def _calling(form: Form, number: int = 1) -> list[Said]:
     """A conversation with one reply that makes so many calls, and their results. What is called
     and what answers bear other names than the tool, to see which of them is shown."""
-    calls = [Call(f"{n:09d}", "zqcalled", {"zqkey": f"zqvalue{n}"}) for n in (1, 2)][:number]
+    calls = tuple(
+        Call(call_id("zqcalled", n, form.ids), "zqcalled", {"zqkey": f"zqvalue{n}"})
+        for n in range(1, number + 1)
+    )
     results = [
-        Said("tool", f"zqresult{n}", answers=Call(call.id, "zqanswered", {}))
+        Said("tool", f"zqresult{n}", answers=replace(call, name="zqanswered"))
         for n, call in enumerate(calls, start=1)
     ]
-    return [*_OPENING, Said("assistant", "", calls=tuple(calls)), *results]
+    return [*_OPENING, Said("assistant", "", calls=calls), *results]
 
 
 def _shown(text: str) -> tuple[bool, bool, bool]:
     """Whether the system's message, a call and its result are there; a call not as Python spells
     it, nor as JSON within JSON."""
-    spoilt = "{'zqkey'" in text or '\\"zqkey' in text
+    spoilt = re.search(r"""['"\\]zqkey\\?': 'zqvalue|\\"zqkey\\": ?\\"zqvalue""", text)
     calls = _all_in(text, "zqcalled", "zqkey", "zqvalue1") and not spoilt
     return _SYSTEM in text, calls, "zqresult1" in text
 

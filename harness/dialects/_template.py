@@ -34,7 +34,7 @@ TODAY = date(2026, 1, 1)
 _OPENING = re.compile(
     r"""(?: <\|open\|>think<\|sep\|>             # Kimi K3
         |   <\|channel>thought\n(?:<channel\|>)? # Gemma 4
-        |   <\|START_THINKING\|> | \[THINK\]     # Cohere, Mistral
+        |   <\|START_THINKING\|>(?:<\|END_THINKING\|>)? | \[THINK\]  # Cohere, Mistral
         |   Here\ are\ my\ reasoning\ steps:     # Apriel
         |   (?:<[^<>/]*think[^<>]*>\s*)?</[^<>]*think[^<>]*>
         |   <[^<>/]*think[^<>]*>
@@ -99,17 +99,8 @@ class ChatTemplate:
 
     def render(self, conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> Rendered:
         """The prompt for the model's next reply; raises BadInput where the template refuses it."""
-        shown = [tool.model_dump() for tool in tools]
-        messages = said(conversation, self.form)
-        written = [text for message in messages for text in message.strings()]
-        guard = self._guard.character([*written, json.dumps(shown, ensure_ascii=False)])
-        try:
-            whole = self._text(messages, shown, guard, opens_reply=True)
-        except (*_REFUSALS, RecursionError) as error:
-            raise BadInput(
-                f"the chat template refuses the conversation: {error or type(error).__name__}; "
-                "set template to a file with one that takes it"
-            ) from None
+        messages, shown, guard = self._guarded(conversation, tools)
+        whole = self._whole(messages, shown, guard, opens_reply=True)
         ends = list(self._ends(conversation, shown, guard, whole))
         segments = tuple(
             cut(whole[start:end], guard)
@@ -120,6 +111,40 @@ class ChatTemplate:
             raise BadInput("the chat template writes nothing; set template to a file")
         opening = _OPENING.search(segments[-1][-1].text)
         return Rendered(segments, opening[0] if opening else "")
+
+    def text(self, conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> str:
+        """The conversation as it stands, with nothing that opens a reply; raises BadInput."""
+        messages, shown, guard = self._guarded(conversation, tools)
+        return self._whole(messages, shown, guard, opens_reply=False).replace(guard, "")
+
+    def _guarded(
+        self, conversation: Sequence[Message], tools: Sequence[ToolSchema]
+    ) -> tuple[list[Said], list[dict[str, Any]], str]:
+        """Messages and tools as nobody has marked them, and the character to do it with."""
+        if tools and not self.form.calls and self._words is None:
+            raise BadInput(
+                "the chat template has no words for tool calls, nor has the dialect; "
+                "set dialect to 'hermes' or 'gemma3', which ask for them in the prompt"
+            )
+        messages = said(conversation, self.form)
+        shown = [tool.model_dump() for tool in tools]
+        written = [text for message in messages for text in message.strings()]
+        return (
+            messages,
+            shown,
+            self._guard.character([*written, json.dumps(shown, ensure_ascii=False)]),
+        )
+
+    def _whole(
+        self, messages: list[Said], shown: list[dict[str, Any]], guard: str, *, opens_reply: bool
+    ) -> str:
+        try:
+            return self._text(messages, shown, guard, opens_reply=opens_reply)
+        except (*_REFUSALS, RecursionError) as error:
+            raise BadInput(
+                f"the chat template refuses the conversation: {error or type(error).__name__}; "
+                "set template to a file with one that takes it"
+            ) from None
 
     def _ends(
         self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str, whole: str
