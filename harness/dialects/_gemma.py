@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from harness.dialects._brackets import between
 from harness.dialects._calls import Call, past
 from harness.dialects._json import skip_blanks, value
 
@@ -80,10 +81,10 @@ class Reader:
             written, at = self._value(text, skip_blanks(text, at + 1), depth + 1)
             return f"{key}: {written}", at
 
-        return _between(text, at, "{}", member)
+        return between(text, at, "{}", member)
 
     def _list(self, text: str, at: int, depth: int) -> tuple[str, int]:
-        return _between(text, at, "[]", lambda at: self._value(text, at, depth + 1))
+        return between(text, at, "[]", lambda at: self._value(text, at, depth + 1))
 
     def _key(self, text: str, at: int) -> tuple[str, int]:
         if text[at : at + 1] == '"' or text.startswith(self._quote, at):
@@ -107,24 +108,6 @@ class Reader:
         if closing.start() != first and self._opens in text[start : closing.start()]:
             raise ValueError("more follows a string's end")
         return _text(text[start : closing.start()]), closing.end()
-
-
-def _between(
-    text: str, at: int, brackets: str, item: Callable[[int], tuple[str, int]]
-) -> tuple[str, int]:
-    """What stands in brackets, with commas between: as JSON, and where it ends."""
-    opening, closing = brackets
-    written: list[str] = []
-    at = skip_blanks(text, at + 1)
-    while text[at : at + 1] != closing:
-        one, at = item(at)
-        written.append(one)
-        at = skip_blanks(text, at)
-        if text[at : at + 1] == ",":
-            at = skip_blanks(text, at + 1)
-        elif text[at : at + 1] != closing:
-            raise ValueError("the arguments are cut short, or a comma is missing")
-    return opening + ", ".join(written) + closing, at + 1
 
 
 def _text(text: Any) -> str:

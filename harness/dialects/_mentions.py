@@ -6,7 +6,7 @@ import re
 
 from harness.dialects._calls import Prose
 
-_SPOKEN = re.compile(r"[`'\"”’»)\].,;:!?]|[ \t]+[a-z]+[ .,;:!?)]")
+_SPOKEN = re.compile(r"[`'\"\u2019\u201d»)\].,;:!?]|[ \t]+[a-z]+[ .,;:!?)]")
 
 
 def refuse(mark: re.Match[str]) -> None:
