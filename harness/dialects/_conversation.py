@@ -21,6 +21,9 @@ from harness.records import Message, Prompt, Reply, ToolCall, ToolResult
 DEEPEST = 32
 """Levels of nesting in the arguments that templates are given: their macros call themselves."""
 
+Arguments = Literal["object", "text"]
+Ids = Literal["digits", "named"]
+
 
 @dataclass(frozen=True)
 class Form:
@@ -35,9 +38,9 @@ class Form:
 
     system: bool = True
     parts: bool = False
-    arguments: Literal["object", "text"] = "object"
+    arguments: Arguments = "object"
     empty: Literal[""] | None = ""
-    ids: Literal["digits", "named"] = "digits"
+    ids: Ids = "digits"
     several: bool = True
     thinking_beside_text: bool = True
     tools: bool = True
@@ -105,7 +108,7 @@ def said(conversation: Sequence[Message], form: Form) -> list[Said]:
     return messages
 
 
-def call_id(name: str, number: int, ids: Literal["digits", "named"]) -> str:
+def call_id(name: str, number: int, ids: Ids) -> str:
     """What stands for a conversation's call of that number."""
     return f"functions.{name}:{number}" if ids == "named" else f"{number:09d}"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, Literal
 
-from harness.dialects._conversation import Call, Form, Said, call_id
+from harness.dialects._conversation import Arguments, Call, Form, Ids, Said, call_id
 
 Trial = Callable[[list[Said], list[dict[str, Any]], Form], str]
 """Messages and tools -> what the template writes of them; nothing where it refuses them."""
@@ -58,9 +58,9 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
 
 
 def _forms(plain: Form) -> Iterator[Form]:
-    ids: tuple[Literal["digits"], Literal["named"]] = ("digits", "named")
-    kinds: tuple[Literal["object"], Literal["text"]] = ("object", "text")
-    empties: tuple[Literal[""], None] = ("", None)
+    ids: tuple[Ids, ...] = ("digits", "named")
+    kinds: tuple[Arguments, ...] = ("object", "text")
+    empties: tuple[Literal[""] | None, ...] = ("", None)
     for system in (True, False) if plain.system else (False,):
         for id_, arguments, empty in product(ids, kinds, empties):
             yield replace(plain, system=system, ids=id_, arguments=arguments, empty=empty)
