@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,7 @@ _ASKED: list[Message] = [
     Prompt(role="system", content="Use the tools."),
     Prompt(role="user", content="Read a file."),
 ]
+_CALLED = ("fs_read", {"path": "a.txt"})
 _CALL = ToolCall(id="call_1_1", name="fs_read", arguments='{"path": "a.txt"}')
 _GEMMA = re.compile(r"<start_of_turn>")
 
@@ -69,9 +71,7 @@ def left_over(
         parsed = dialect.parse(as_written(template, _ASKED, reply, [_TOOL]), 1)
     except BadInput:
         return None
-    if [(call.name, call.arguments.replace(" ", "")) for call in parsed.tool_calls] != [
-        (_CALL.name, _CALL.arguments.replace(" ", ""))
-    ]:
+    if [(call.name, json.loads(call.arguments)) for call in parsed.tool_calls] != [_CALLED]:
         return None
     return len(parsed.text) if parsed.malformed is None else None
 
