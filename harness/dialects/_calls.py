@@ -32,7 +32,9 @@ Read = Callable[[re.Match[str]], Iterator[Call]]
 for what cannot be read; the calls before it count."""
 
 
-def take(text: str, turn: int, opening: re.Pattern[str], read: Read) -> Parsed:
+def take(
+    text: str, turn: int, opening: re.Pattern[str], read: Read, reasoning: str | None = None
+) -> Parsed:
     """Take the calls out of a reply. What cannot be read, or is none, stays in the text."""
     outside: list[str] = []
     calls: list[ToolCall] = []
@@ -42,9 +44,9 @@ def take(text: str, turn: int, opening: re.Pattern[str], read: Read) -> Parsed:
         outside.append(text[at : start.start()])
         at, before = start.end(), len(calls)
         try:
-            for name, arguments, at in read(start):  # noqa: B020
-                number = len(calls) + 1
-                calls.append(ToolCall(id=f"call_{turn}_{number}", name=name, arguments=arguments))
+            for call in read(start):
+                at, name = call.end, f"call_{turn}_{len(calls) + 1}"
+                calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
         except Prose:
             pass
         except (ValueError, RecursionError) as error:
@@ -54,7 +56,7 @@ def take(text: str, turn: int, opening: re.Pattern[str], read: Read) -> Parsed:
         if len(calls) == before:
             outside.append(start[0])
     outside.append(text[at:])
-    return Parsed("".join(outside).strip(), tuple(calls), malformed)
+    return Parsed("".join(outside).strip(), tuple(calls), malformed, reasoning)
 
 
 def named(text: str, at: int) -> Call:
@@ -64,20 +66,48 @@ def named(text: str, at: int) -> Call:
     return Call(_name(values), raw.get("arguments", raw.get("parameters", "{}")), end)
 
 
-def listed(text: str, at: int, closing: str = "") -> Iterator[Call]:
+def listed(
+    text: str, at: int, closing: str = "", read: Callable[[str, int], Call] = named
+) -> Iterator[Call]:
     """The calls of the JSON list that begins at ``at``, and ``closing`` after it if it is there."""
     at = skip_blanks(text, at)
     if text[at : at + 1] != "[":
         raise ValueError("no list of calls follows")
     separator = "["
     while separator != "]":
-        call = named(text, at + 1)
+        call = read(text, at + 1)
         at = skip_blanks(text, call.end)
         separator = text[at : at + 1]
         if separator not in (",", "]"):
             raise ValueError("the list of calls is cut short or no JSON")
         end = at + 1 if separator == "," else past(text, at + 1, closing)
         yield call._replace(end=end)
+
+
+def elements(
+    text: str, at: int, opening: re.Pattern[str], closing: re.Pattern[str]
+) -> Iterator[tuple[re.Match[str], str, int]]:
+    """The elements that follow each other from ``at`` on, blanks between them: what opened each,
+    its text, and where its ``closing`` ends. Raises CutShort where there is none."""
+    while start := opening.match(text, skip_blanks(text, at)):
+        end = closing.search(text, start.end())
+        if end is None:
+            raise CutShort(f"{start[0]} has no end")
+        at = end.end()
+        yield start, text[start.end() : end.start()], at
+
+
+def closed(text: str, at: int, *closings: str) -> int:
+    """Where the last of ``closings`` ends that stand at ``at`` in this order, blanks between; some
+    may lack. Raises ValueError where all do."""
+    end = at
+    for closing in closings:
+        end = past(text, end, closing)
+    if end == at:
+        if skip_blanks(text, at) == len(text):
+            raise CutShort("the call is cut short")
+        raise ValueError(f"{text[at : at + 20].strip()!r} follows where the call should end")
+    return end
 
 
 def past(text: str, at: int, closing: str) -> int:
