@@ -15,7 +15,6 @@ import pytest
 
 from harness import dialects
 from harness.dialects import Dialect
-from harness.dialects._choice import as_written
 from harness.dialects._template import ChatTemplate
 from harness.errors import BadInput
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema

@@ -38,6 +38,10 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
             break
     form = max(_forms(plain), key=lambda form: _shown(trial(_calling(form), [_TOOL], form)))
     written = trial(_calling(form), [_TOOL], form)
+    null = replace(form, empty=None)
+    if _shown(shorter := trial(_calling(form), [_TOOL], null)) == _shown(written):
+        # Some templates write an empty reply of its own beside the call where content is "".
+        form, written = (null, shorter) if len(shorter) < len(written) else (form, written)
     _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
