@@ -244,9 +244,11 @@ class ChatTemplate:
 
 
 def _same(one: str, other: str) -> int:
-    """How many characters both begin with."""
+    """How many characters both begin with, but for a delimiter that only begins alike."""
     pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    at = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+    opened = one.rfind("<", 0, at)
+    return opened if at < len(one) and opened > one.rfind(">", 0, at) else at
 
 
 def _content(message: Message) -> tuple[object, ...]:
