@@ -38,13 +38,18 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
             break
     form = max(_forms(plain), key=lambda form: _shown(trial(_calling(form), [_TOOL], form)))
     written = trial(_calling(form), [_TOOL], form)
+    null = replace(form, empty=None)
+    if _shown(shorter := trial(_calling(form), [_TOOL], null)) == _shown(written):
+        # Some templates write an empty reply of its own beside the call where content is "".
+        form, written = (null, shorter) if len(shorter) < len(written) else (form, written)
     _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
         return replace(plain, tools=False, calls=False, results=False), []
     several = trial(_calling(form, 2), [_TOOL], form)
-    calling = _calling(form)
-    thoughtful = replace(calling[2], content=_TEXT, reasoning="zqthought")
+    _, _, reply, result = _calling(form)
+    speaking = trial([*_OPENING, replace(reply, content=_TEXT), result], [_TOOL], form)
+    thinking = replace(reply, content=_TEXT, reasoning="zqthought")
     form = replace(
         form,
         ids="named" if "functions.zqcalled:" in written else "digits",
@@ -52,7 +57,8 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
         calls=calls,
         results=results,
         several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
-        thinking_beside_text=bool(trial([*_OPENING, thoughtful, calling[3]], [_TOOL], form)),
+        text_beside_calls="zqvalue1" in speaking,
+        thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
     )
     return form, [written, several]
 
