@@ -84,7 +84,7 @@ def _header(written: str) -> _Header | None:
         if word == "<|channel|>" and (not header.channel or header.recipient == "assistant"):
             # Now and then it stumbles: commentary to=assistant<|channel|>analysis.
             header = _Header(channel=next(words, ""), recipient=header.recipient)
-        elif word.startswith(("to=", _FUNCTIONS)) and not header.recipient:
+        elif word.startswith(("to=", _FUNCTIONS)) and not (header.recipient or typed):
             header.recipient = word.removeprefix("to=")
         elif typed or not (header.channel or header.recipient):
             return None
