@@ -1,0 +1,92 @@
+"""What a chat template can show, found out by letting it show something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any, Literal
+
+from harness.dialects._conversation import Arguments, Call, Form, Ids, Said, call_id
+
+Trial = Callable[[list[Said], list[dict[str, Any]], Form], str]
+"""Messages and tools -> what the template writes of them; nothing where it refuses them."""
+
+_SYSTEM, _USER, _TEXT = "zqsystem", "zquser", "zqtext"
+_TOOL = {
+    "name": "zqtool",
+    "description": "zqdescription",
+    "parameters": {
+        "type": "object",
+        "properties": {"zqkey": {"type": "string", "description": "zqmeaning"}},
+        "required": ["zqkey"],
+    },
+}
+_OPENING = [Said("system", _SYSTEM), Said("user", _USER)]
+_PLAIN = [*_OPENING, Said("assistant", _TEXT), Said("user", "zqlast")]
+
+
+def probe(trial: Trial) -> tuple[Form, list[str]]:
+    """The form that shows most of a conversation (the first of those that show as much), and
+    what the template wrote in it."""
+    plain = Form()
+    for parts, system in product((False, True), (True, False)):
+        form = Form(parts=parts, system=system)
+        if _all_in(trial(_PLAIN, [], form), _SYSTEM, _USER, _TEXT, "zqlast"):
+            plain = form
+            break
+    form = max(_forms(plain), key=lambda form: _shown(trial(_calling(form), [_TOOL], form)))
+    written = trial(_calling(form), [_TOOL], form)
+    _, calls, results = _shown(written)
+    tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
+    if not calls and not tools:
+        return replace(plain, tools=False, calls=False, results=False), []
+    several = trial(_calling(form, 2), [_TOOL], form)
+    calling = _calling(form)
+    thoughtful = replace(calling[2], content=_TEXT, reasoning="zqthought")
+    form = replace(
+        form,
+        ids="named" if "functions.zqcalled:" in written else "digits",
+        tools=tools,
+        calls=calls,
+        results=results,
+        several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
+        thinking_beside_text=bool(trial([*_OPENING, thoughtful, calling[3]], [_TOOL], form)),
+    )
+    return form, [written, several]
+
+
+def _forms(plain: Form) -> Iterator[Form]:
+    ids: tuple[Ids, ...] = ("digits", "named")
+    kinds: tuple[Arguments, ...] = ("object", "text")
+    empties: tuple[Literal[""] | None, ...] = ("", None)
+    for system in (True, False) if plain.system else (False,):
+        for id_, arguments, empty in product(ids, kinds, empties):
+            yield replace(plain, system=system, ids=id_, arguments=arguments, empty=empty)
+
+
+def _calling(form: Form, number: int = 1) -> list[Said]:
+    """A conversation with one reply that makes so many calls, and their results. What is called
+    and what answers bear other names than the tool, to see which of them is shown."""
+    calls = tuple(
+        Call(call_id("zqcalled", n, form.ids), "zqcalled", {"zqkey": f"zqvalue{n}"})
+        for n in range(1, number + 1)
+    )
+    results = [
+        Said("tool", f"zqresult{n}", answers=replace(call, name="zqanswered"))
+        for n, call in enumerate(calls, start=1)
+    ]
+    return [*_OPENING, Said("assistant", "", calls=calls), *results]
+
+
+def _shown(text: str) -> tuple[bool, bool, bool]:
+    """Whether the system's message, a call and its result are there; a call not as Python spells
+    it, nor as JSON within JSON."""
+    spoilt = re.search(r"""['"\\]zqkey\\?': 'zqvalue|\\"zqkey\\": ?\\"zqvalue""", text)
+    calls = _all_in(text, "zqcalled", "zqkey", "zqvalue1") and not spoilt
+    return _SYSTEM in text, calls, "zqresult1" in text
+
+
+def _all_in(text: str, *words: str) -> bool:
+    return all(word in text for word in words)
