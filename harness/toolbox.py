@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +17,6 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic_core import from_json
 
 from harness.errors import did_you_mean
 from harness.records import Signal, SignalName, ToolCall, ToolResult, ToolSchema
@@ -108,22 +108,23 @@ def _arguments(tool: Tool, call: ToolCall) -> BaseModel:
     try:
         return tool.arguments.model_validate_json(call.arguments)
     except ValidationError as error:
-        with suppress(ValueError):  # a ValidationError is one
-            return tool.arguments.model_validate(_read_texts(call.arguments, error))
+        with suppress(ValueError, RecursionError):  # a ValidationError is a ValueError
+            return tool.arguments.model_validate_json(_read_loosely(call.arguments, error))
         wrong = "; ".join(_sentence(tool, dict(detail)) for detail in error.errors())
         raise _BadCall("malformed_tool_call", f"bad arguments for {call.name}: {wrong}") from None
 
 
-def _read_texts(arguments: str, error: ValidationError) -> dict[str, Any]:
-    """The arguments, where a text stands for another type read as JSON: some families write
-    every value as text. Raises ValueError where they are no object, or such a text is no JSON."""
-    values = from_json(arguments)
+def _read_loosely(arguments: str, error: ValidationError) -> str:
+    """JSON of the arguments, where line breaks may stand in a string as they are, and where a text that
+    stands for another type is read as JSON: some families write every value as text. Raises
+    ValueError or RecursionError where they are no object, or such a text is no JSON."""
+    values = json.loads(arguments, strict=False)
     if not isinstance(values, dict):
         raise ValueError("no JSON object")
     for name in {name for detail in error.errors() for name in detail["loc"][:1]}:
         if isinstance(values.get(name), str):
-            values[name] = from_json(values[name])
-    return values
+            values[name] = json.loads(values[name])
+    return json.dumps(values)
 
 
 @cache

@@ -474,6 +474,12 @@ def test_a_text_is_read_as_what_its_parameter_is(bench: Bench, offset: str, read
     assert (result.content, signal) == (read, None)
 
 
+def test_a_string_may_hold_line_breaks_as_they_are(bench: Bench) -> None:
+    result, signal = call(bench, "shell", '{"command": "cat <<E\n\ta\nE"}')
+    assert result.content.endswith("\ta")
+    assert signal is None
+
+
 @given(name=st.text(max_size=20), arguments=st.text(max_size=60))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_nothing_a_model_can_write_in_a_call_raises(

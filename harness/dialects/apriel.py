@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, listed, take
 
 _STEPS = "Here are my reasoning steps:"
@@ -40,6 +40,7 @@ def _split(text: str) -> tuple[str | None, str]:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     return listed(start.string, start.end(), "</tool_calls>")
 
 

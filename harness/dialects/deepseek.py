@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, take
 from harness.dialects._json import members
 from harness.dialects._thoughts import split
@@ -42,6 +42,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     text = start.string
     name = _NAME.match(text, start.end())
     if name is None:

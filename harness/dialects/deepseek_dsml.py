@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, closed, elements, take
 from harness.dialects._thoughts import split
 
@@ -37,6 +37,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     if start[1] is None:
         raise ValueError('no <｜DSML｜invoke name="..."> follows')
     text, at = start.string, start.end()

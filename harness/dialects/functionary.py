@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, past, take
 from harness.dialects._json import members, skip_blanks
 
@@ -21,6 +21,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     text, at = start.string, skip_blanks(start.string, start.end())
     *_, end = members(text, at)
     yield Call(start[1], text[at:end], past(text, end, "</function>"))

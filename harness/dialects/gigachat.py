@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, named, past, take
 
 _OPENING = re.compile(r"(?:<\|message_sep\|>\s*)?function call<\|role_sep\|>|<\|function_call\|>")
@@ -23,6 +23,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     call = named(start.string, start.end())
     yield call._replace(end=past(start.string, call.end, "<|message_sep|>"))
 

@@ -20,20 +20,19 @@ from harness.dialects import Dialect, Parsed
 from harness.dialects._json import members, skip_blanks
 from harness.records import ToolCall
 
-_HEADER = re.compile(
-    r"\s*(?:<\|start\|>)?((?:(?!<\|(?:start|message|end|call|return)\|>).){0,300})<\|message\|>",
-    re.DOTALL,
-)
-_WORD = re.compile(r"<\|channel\|>\s*(?P<channel>\w+)|to=(?P<to>[^\s<]+)|<\|constrain\|>|[^\s<]+")
-_END = re.compile(r"<\|(?:end|call|return)\|>(?=\s*(?:<\|start\|>|\Z))\s*")
+_LONGEST_HEADER = 400
+_WORD = re.compile(r"<\|\w+\|>|[^\s<]+|<")
+_END = re.compile(r"<\|(?:end|call|return)\|>(?=<\|start\|>|\Z)")
+_ANY_END = re.compile(r"<\|(?:end|call|return)\|>")
+_MESSAGE = "<|message|>"
 _FUNCTIONS = "functions."
 _NOBODY = {"assistant", "user", "all"}
 
 
 @dataclass
 class _Header:
-    channel: str | None
-    recipient: str | None
+    channel: str | None = None
+    recipient: str | None = None
 
 
 @dataclass
@@ -63,11 +62,11 @@ def _together(parts: list[str]) -> str | None:
 
 def _message(text: str, at: int, reply: _Reply) -> int:
     """Add the message at ``at`` to the reply; where it ends."""
-    begins = _HEADER.match(text, at)
-    header = _header(begins[1]) if begins else None
-    if not begins or not header:
+    ends = text.find(_MESSAGE, at, at + _LONGEST_HEADER)
+    header = _header(text[at:ends]) if ends >= 0 else None
+    if not header:
         return _no_message(text, at, reply)
-    start = begins.end()
+    start = ends + len(_MESSAGE)
     if header.recipient and header.recipient not in _NOBODY:
         return _call(text, at, start, header.recipient, reply)
     body, end = _body(text, start)
@@ -76,21 +75,24 @@ def _message(text: str, at: int, reply: _Reply) -> int:
 
 
 def _header(written: str) -> _Header | None:
-    """A message's channel and recipient; None where another's message begins, or none."""
-    channel: str | None = None
-    recipients: list[str] = []
-    for word in _WORD.finditer(written):
-        if word["channel"]:
-            channel = word["channel"]
-        elif word["to"]:
-            recipients.append(word["to"])
-        elif word[0].startswith(_FUNCTIONS) and channel:
-            recipients.append(word[0])
-        elif not channel and not recipients and word[0] != "assistant":
+    """Channel and recipient of a message of the model's; None where this heads none."""
+    written = written.strip().removeprefix("<|start|>assistant").removeprefix("assistant")
+    words = iter(_WORD.findall(written))
+    header = _Header()
+    typed = False
+    for word in words:
+        if word == "<|channel|>" and (not header.channel or header.recipient == "assistant"):
+            # Now and then it stumbles: commentary to=assistant<|channel|>analysis.
+            header = _Header(channel=next(words, ""), recipient=header.recipient)
+        elif word.startswith(("to=", _FUNCTIONS)) and not (header.recipient or typed):
+            header.recipient = word.removeprefix("to=")
+        elif typed or not (header.channel or header.recipient):
             return None
-    if len(recipients) > 1:
-        return None
-    return _Header(channel, recipients[0] if recipients else None)
+        else:
+            typed = (next(words, "") if word == "<|constrain|>" else word).isidentifier()
+            if not typed:
+                return None
+    return header if header.channel is None or header.channel.isidentifier() else None
 
 
 def _body(text: str, start: int) -> tuple[str, int]:
@@ -100,24 +102,31 @@ def _body(text: str, start: int) -> tuple[str, int]:
 
 
 def _call(text: str, at: int, start: int, recipient: str, reply: _Reply) -> int:
-    """Add a call whose arguments begin at ``start``. What a tool of another kind is sent, such as
-    Python's code, is its arguments whole."""
+    """Add the call whose arguments begin at ``start``; where its message ends."""
     try:
-        _, _, stop = members(text, skip_blanks(text, start))
+        arguments, stop = _arguments(text, start, recipient)
         end = _END.match(text, skip_blanks(text, stop))
         if not end and text[stop:].strip():
             raise ValueError("more follows the arguments")
     except (ValueError, RecursionError) as error:
-        body, after = _body(text, start)
-        if recipient.startswith(_FUNCTIONS):
-            reply.malformed = reply.malformed or f"to={recipient} at character {at}: {error}"
-            reply.said.append(text[at:after])
-        else:
-            reply.calls.append((recipient, body))
+        _, after = _body(text, start)
+        reply.malformed = reply.malformed or f"to={recipient} at character {at}: {error}"
+        reply.said.append(text[at:after])
         return after
-    arguments = text[start:stop].strip()
     reply.calls.append((recipient.removeprefix(_FUNCTIONS), arguments))
     return end.end() if end else len(text)
+
+
+def _arguments(text: str, start: int, recipient: str) -> tuple[str, int]:
+    """The arguments that begin at ``start``, and where they end. A tool that is no function, such
+    as Python, is sent what it is sent."""
+    first = skip_blanks(text, start)
+    if recipient.startswith(_FUNCTIONS) or text.startswith("{", first):
+        _, _, stop = members(text, first)
+        return text[first:stop], stop
+    end = _ANY_END.search(text, start)
+    stop = end.start() if end else len(text)
+    return text[start:stop], stop
 
 
 def _no_message(text: str, at: int, reply: _Reply) -> int:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.dialects import ByPrompt, Dialect, Parsed
+from harness.dialects import ByPrompt, Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, listed, take
 from harness.dialects._thoughts import split
 from harness.records import ToolCall, ToolSchema
@@ -46,6 +46,7 @@ def answer(name: str, content: str) -> str:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     return listed(start.string, start.end())
 
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, closed, elements, past, take
 from harness.dialects._json import members, skip_blanks
 from harness.dialects._thoughts import split
@@ -48,6 +48,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     if start[1] is None:
         raise ValueError('no <|open|>call tool="..." follows')
     text, at = start.string, start.end()

@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, Prose, named, take
 from harness.dialects._json import members, skip_blanks
 
 _TAG = "<|python_tag|>"
 _REST = (
     r'\s*(?:"type"\s*:\s*"function"\s*,\s*)?'
-    r'"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:'
+    r'"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:\s*\{'
 )
 _OPENING = re.compile(rf"<\|python_tag\|>|\A\s*\{{(?={_REST})")
 _NEXT = re.compile(rf"\s*;?\s*(?=\{{{_REST})")
@@ -32,6 +32,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     text, at = start.string, skip_blanks(start.string, start.end())
     if not start[0].startswith(_TAG):
         at = start.end() - 1
@@ -52,7 +53,7 @@ DIALECT = Dialect(
     family="Llama 3.1, 3.2 and 3.3",
     version=1,
     parse=parse,
-    markup=rf"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}\s*\{{",
+    markup=rf"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',
     stops=("<|eot_id|>", "<|eom_id|>"),
 )

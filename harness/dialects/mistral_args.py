@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, take
 from harness.dialects._json import members, skip_blanks
 from harness.dialects._thoughts import split
@@ -30,6 +30,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     text = start.string
     name = _NAME.match(text, start.end())
     if name is None:

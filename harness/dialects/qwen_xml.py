@@ -9,21 +9,16 @@
     </function>
     </tool_call>
 
-A value is plain text, whatever its type, and becomes a JSON string, whatever it looks like: what
-a call's tool wants is not known here. ``harness.toolbox`` reads the string "5" as the number where
-the tool wants one, but would refuse a number where it wants text, such as the content of a file.
-
-Nothing in a value is escaped. It ends at the first ``</parameter>`` that another parameter or the
-function's end follows, so that one in the middle of a text is text.
+Values are texts, see ``_untyped``, and nothing in one is escaped: it ends at the first
+``</parameter>`` that another parameter or the function's end follows.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed
+from harness.dialects import Dialect, Parsed, _mentions, _untyped
 from harness.dialects._calls import Call, closed, elements, take
 from harness.dialects._thoughts import split
 
@@ -49,6 +44,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     name = start[1] or start[2]
     if name is None:
         raise ValueError("no <function=...> follows")
@@ -61,7 +57,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
         arguments[parameter[1].strip()] = value
         at = after
     end = closed(text, at, "</function>", "</tool_call>", "</seed:tool_call>")
-    yield Call(name.strip(), json.dumps(arguments, ensure_ascii=False), end)
+    yield Call(name.strip(), _untyped.arguments(arguments), end)
 
 
 DIALECT = Dialect(
