@@ -6,12 +6,11 @@ import json
 import random
 import re
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai_harmony import Conversation, HarmonyError, Message, Role
 
-from harness.dialects import Parsed, load
+from harness.dialects import Parsed
 from harness.dialects.gpt_oss import parse
 from tests.harmony import harmony
 
@@ -44,7 +43,7 @@ def completion(*messages: Message) -> list[int]:
     prompt = harmony().render_conversation_for_completion(
         Conversation.from_messages([asked]), Role.ASSISTANT
     )
-    whole = harmony().render_conversation_for_training(
+    whole: list[int] = harmony().render_conversation_for_training(
         Conversation.from_messages([asked, *messages])
     )
     assert whole[: len(prompt)] == prompt
