@@ -39,13 +39,15 @@ def take(
     outside: list[str] = []
     calls: list[ToolCall] = []
     malformed: str | None = None
-    at, over = 0, False
-    while not over and (start := opening.search(text, at)):
-        outside.append(text[at : start.start()])
-        at, before = start.end(), len(calls)
+    at = seek = 0
+    over = False
+    while not over and seek <= len(text) and (start := opening.search(text, seek)):
+        seek = max(start.end(), start.start() + 1)
         try:
             for call in read(start):
-                at, name = call.end, f"call_{turn}_{len(calls) + 1}"
+                outside.append(text[at : max(at, start.start())])
+                at = seek = call.end
+                name = f"call_{turn}_{len(calls) + 1}"
                 calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
         except Prose:
             pass
@@ -53,8 +55,6 @@ def take(
             what = start[0].strip() or "a call"
             malformed = malformed or f"{what} at character {start.start()}: {error}"
             over = isinstance(error, CutShort)
-        if len(calls) == before:
-            outside.append(start[0])
     outside.append(text[at:])
     return Parsed("".join(outside).strip(), tuple(calls), malformed, reasoning)
 

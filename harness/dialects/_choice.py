@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from harness.dialects import Dialect, every
@@ -68,36 +68,9 @@ def left_over(
     template = ChatTemplate(source, arguments=arguments, by_prompt=dialect.by_prompt)
     reply = Reply(turn=1, tool_calls=(_CALL,), finish_reason="tool_calls")
     try:
-        parsed = dialect.parse(as_written(template, _ASKED, reply, [_TOOL]), 1)
+        parsed = dialect.parse(template.written(_ASKED, reply, [_TOOL]), 1)
     except BadInput:
         return None
     if [(call.name, json.loads(call.arguments)) for call in parsed.tool_calls] != [_CALLED]:
         return None
     return len(parsed.text) if parsed.malformed is None else None
-
-
-def as_written(
-    template: ChatTemplate,
-    conversation: Sequence[Message],
-    reply: Reply,
-    tools: Sequence[ToolSchema],
-) -> str:
-    """The text that a model would have had to write for ``reply``, after ``conversation``: what
-    the template adds, from what opens a reply to what ends it."""
-    asked = template.render(conversation, tools)
-    before = asked.text.removesuffix(asked.opening)
-    plain = template.text(
-        [*conversation, reply.model_copy(update={"tool_calls": (), "text": _X})], tools
-    )
-    ending = plain[plain.rindex(_X) + len(_X) :] if _X in plain else ""
-    written = template.text([*conversation, reply], tools)
-    return written[_common(before, written) :].removesuffix(ending)
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters both begin with."""
-    pairs = zip(one, other, strict=False)
-    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-_X = "zqtext"

@@ -32,8 +32,9 @@ class Form:
     ``system``: it has words for the system's message. ``parts``: content is a list of parts.
     ``arguments``: of a call, as an object or as JSON's text. ``empty``: the content of a reply
     that only calls. ``ids``: nine digits, which Mistral demands, or ``functions.shell:0``, where
-    Kimi reads the name. ``several``: a reply may hold several calls. ``thinking_beside_text``: a
-    reply that calls may hold both. ``tools``, ``calls``, ``results``: it has words for them.
+    Kimi reads the name. ``several``: a reply may hold several calls. ``text_beside_calls``: and
+    text. ``thinking_beside_text``: a reply that calls may hold both. ``tools``, ``calls``,
+    ``results``: it has words for them.
     """
 
     system: bool = True
@@ -42,6 +43,7 @@ class Form:
     empty: Literal[""] | None = ""
     ids: Ids = "digits"
     several: bool = True
+    text_beside_calls: bool = True
     thinking_beside_text: bool = True
     tools: bool = True
     calls: bool = True
@@ -118,6 +120,8 @@ def formed(messages: list[Said], form: Form, words: ByPrompt | None, about: str)
     template does not."""
     if not form.thinking_beside_text:
         messages = [_thinking_first(message) for message in messages]
+    if form.calls and not form.text_beside_calls:
+        messages = list(_text_apart(messages))
     if not form.several:
         messages = list(_one_call_each(messages))
     if words and not (form.calls and form.results):
@@ -213,6 +217,16 @@ def _thinking_first(message: Said) -> Said:
     if not (message.calls and message.reasoning and message.content):
         return message
     return replace(message, content="", reasoning=f"{message.reasoning}\n\n{message.content}")
+
+
+def _text_apart(messages: Sequence[Said]) -> Iterator[Said]:
+    """What a reply says before it calls as a reply of its own."""
+    for message in messages:
+        if message.calls and message.content:
+            yield Said("assistant", message.content)
+            yield replace(message, content="")
+        else:
+            yield message
 
 
 def _one_call_each(messages: Sequence[Said]) -> Iterator[Said]:

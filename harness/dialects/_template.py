@@ -26,7 +26,7 @@ from harness.dialects._guard import Guard, cut, delimiters
 from harness.dialects._jinja import compiled, environment
 from harness.dialects._probe import probe
 from harness.errors import BadInput
-from harness.records import Message, Prompt, Reply, ToolSchema
+from harness.records import Message, Prompt, Reply, ToolCall, ToolSchema
 
 TODAY = date(2026, 1, 1)
 """What templates are told the date is, unless somebody says otherwise."""
@@ -50,6 +50,14 @@ _KEPT = 512
 
 _REFUSALS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What a template raises that cannot show what it was given; also RecursionError, below."""
+
+_WORDS = "zqwords"
+_HELLO = Prompt(role="user", content="Hello.")
+_CALLING = Reply(
+    turn=1,
+    tool_calls=(ToolCall(id="call_1_1", name="name", arguments='{"argument": "value"}'),),
+    finish_reason="tool_calls",
+)
 
 
 @dataclass(frozen=True)
@@ -93,9 +101,10 @@ class ChatTemplate:
             **(arguments or {}),
         }
         self._words = by_prompt
-        self.form, seen = probe(self._trial)
+        self.form, self._always, seen = probe(self._trial)
         self._guard = Guard(specials, delimiters([*texts, *seen]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
+        self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
 
     def render(self, conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> Rendered:
         """The prompt for the model's next reply; raises BadInput where the template refuses it."""
@@ -116,6 +125,18 @@ class ChatTemplate:
         """The conversation as it stands, with nothing that opens a reply; raises BadInput."""
         messages, shown, guard = self._guarded(conversation, tools)
         return self._whole(messages, shown, guard, opens_reply=False).replace(guard, "")
+
+    def written(
+        self, conversation: Sequence[Message], reply: Reply, tools: Sequence[ToolSchema]
+    ) -> str:
+        """What a model must have written after ``conversation`` for the template to show
+        ``reply``: what that adds, from what opens a reply to what ends one; raises BadInput."""
+        asked = self.render(conversation, tools)
+        before = asked.text.removesuffix(asked.opening)
+        words = reply.model_copy(update={"tool_calls": (), "text": _WORDS})
+        ending = self.text([*conversation, words], tools).rpartition(_WORDS)[2]
+        whole = self.text([*conversation, reply], tools)
+        return whole[_same(before, whole) :].removesuffix(ending)
 
     def _guarded(
         self, conversation: Sequence[Message], tools: Sequence[ToolSchema]
@@ -152,18 +173,27 @@ class ChatTemplate:
         """Where segments end in ``whole``: after each beginning of the conversation that renders
         to a beginning of it."""
         end = 0
+        for text in self._rendered_beginnings(conversation, shown, guard):
+            at = _end_of(text, whole, self._always) if text else 0
+            if at > end:
+                end = at
+                yield end
+
+    def _rendered_beginnings(
+        self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
+    ) -> list[str | None]:
+        """What the template writes of the first message, the first two, and so on."""
+        texts = []
         key = hash((guard, json.dumps(shown)))
         for number, message in enumerate(conversation, start=1):
             key = hash((key, _content(message)))
             if key not in self._beginnings:
                 self._beginnings[key] = self._beginning(conversation[:number], shown, guard)
             self._beginnings.move_to_end(key)
-            text = self._beginnings[key]
-            if text is not None and len(text) > end and whole.startswith(text):
-                end = len(text)
-                yield end
+            texts.append(self._beginnings[key])
         while len(self._beginnings) > _KEPT:
             self._beginnings.popitem(last=False)
+        return texts
 
     def _beginning(
         self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
@@ -191,7 +221,16 @@ class ChatTemplate:
         if not tools:
             return ""
         schemas = [ToolSchema.model_construct(**tool) for tool in tools]
-        return self._words.describe(schemas) if self._words else describe(schemas)
+        return self._words.describe(schemas) if self._words else self._describe(schemas)
+
+    def _describe(self, tools: Sequence[ToolSchema]) -> str:
+        """Tools in words, for a model whose template shows how it calls them."""
+        lines = [json.dumps(tool.model_dump(), ensure_ascii=False) for tool in tools]
+        return (
+            "# Tools\n\nThese functions can be called; each line describes one:\n"
+            + "\n".join(lines)
+            + f"\n\nTo call one, write its name and arguments like this:\n{self._example}"
+        )
 
     def _run(
         self, messages: list[Said], tools: list[dict[str, Any]], form: Form, *, opens_reply: bool
@@ -213,10 +252,23 @@ class ChatTemplate:
             return ""
 
 
-def describe(tools: Sequence[ToolSchema]) -> str:
-    """Tools in words, for a model that knows its family's way to call them."""
-    lines = [json.dumps(tool.model_dump(), ensure_ascii=False) for tool in tools]
-    return "# Tools\n\nYou may call these functions, one a line:\n" + "\n".join(lines)
+def _end_of(beginning: str, whole: str, always: str) -> int:
+    """Where a beginning of the conversation ends in the whole, or 0. What a template ``always``
+    ends with, whatever it writes, is no part of a beginning."""
+    if whole.startswith(beginning):
+        return len(beginning)
+    at = _same(beginning, whole)
+    return at if always.endswith(beginning[at:]) else 0
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters both begin with, but for a delimiter that only begins alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if other.startswith(one[:middle]) else (low, middle - 1)
+    opened = one.rfind("<", 0, low)
+    return opened if low < len(one) and opened > one.rfind(">", 0, low) else low
 
 
 def _content(message: Message) -> tuple[object, ...]:

@@ -4,8 +4,8 @@
 
 So Google's guide to function calling with Gemma has it. The models also write several objects, a
 list of them, or a fence of Markdown around it (``json``, or ``tool_code`` as they learned it).
-Only an object of nothing but a name and its parameters is a call, at the beginning of a reply or
-in a fence: any other JSON is an answer.
+Only an object of nothing but a name and its parameters is a call: in a fence, at a reply's
+beginning, or as its last lines. Any other JSON is an answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FENCE = "```"
 _OBJECT = r'\{\s*"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:'
 _OPENING = re.compile(
     rf"(?P<fence>{_FENCE}(?:json|tool_code|tool_call)?\s*)(?P<fenced>\[\s*)?(?={_OBJECT})"
-    rf"|\A\s*(?P<bare>\[\s*)?(?={_OBJECT})"
+    rf"|(?:\A|(?P<line>\n))\s*(?P<bare>\[\s*)?(?={_OBJECT})"
 )
 _NEXT = re.compile(rf"\s*[,;]?\s*(?={_OBJECT})")
 
@@ -57,10 +57,18 @@ def answer(name: str, content: str) -> str:
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
     text, closing = start.string, _FENCE if start["fence"] else ""
-    if start["fenced"] or start["bare"]:
-        bracket = start.end("fenced") if start["fenced"] else start.end("bare")
-        yield from listed(text, text.rindex("[", 0, bracket), closing)
-        return
+    opened = start.end("fenced") if start["fenced"] else start.end("bare")
+    if opened >= 0:
+        calls = list(listed(text, text.rindex("[", 0, opened), closing))
+    else:
+        calls = list(_row(text, start, closing))
+    if start["line"] and text[calls[-1].end :].strip():
+        raise Prose
+    yield from calls
+
+
+def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:
+    """Calls that follow one another."""
     following: re.Match[str] | None = start
     while following:
         values, _, _ = members(text, skip_blanks(text, following.end()))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from harness.dialects import Dialect, Parsed, _mentions
+from harness.dialects import ByPrompt, Dialect, Parsed, _mentions
 from harness.dialects._brackets import between
 from harness.dialects._calls import Call, CutShort, closed, listed, past, take
 from harness.dialects._json import skip_blanks
 from harness.dialects._thoughts import split
+from harness.records import ToolCall, ToolSchema
 
 _OPENING = re.compile(r"<\|tool_call_start\|>")
 _CLOSE = "<|tool_call_end|>"
@@ -41,6 +42,22 @@ def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
     reasoning, text = split(text, "<think>", "</think>")
     return take(text, turn, _OPENING, _read, reasoning)
+
+
+def describe(tools: Sequence[ToolSchema]) -> str:
+    """The tools as the templates that know any describe them."""
+    return f"List of tools: {json.dumps([tool.model_dump() for tool in tools], ensure_ascii=False)}"
+
+
+def spell(call: ToolCall) -> str:
+    """A call as a model writes it: the older templates show none."""
+    given = ", ".join(f"{key}={value!r}" for key, value in json.loads(call.arguments).items())
+    return f"<|tool_call_start|>[{call.name}({given})]{_CLOSE}"
+
+
+def answer(name: str, content: str) -> str:
+    """A result as the older templates show it."""
+    return f"<|tool_response_start|>{content}<|tool_response_end|>"
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:
@@ -136,4 +153,5 @@ DIALECT = Dialect(
     markup=r"<\|tool_(?:call|response|list)_(?:start|end)\|>",
     in_template=r"<\|tool_(?:call|list)_start\|>|List of tools: \[",
     stops=("<|im_end|>", "<|im_start|>"),
+    by_prompt=ByPrompt(describe, spell, answer),
 )
