@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from harness.dialects._conversation import Arguments, Call, Form, Ids, Said, call_id
 
@@ -27,9 +27,17 @@ _OPENING = [Said("system", _SYSTEM), Said("user", _USER)]
 _PLAIN = [*_OPENING, Said("assistant", _TEXT), Said("user", "zqlast")]
 
 
-def probe(trial: Trial) -> tuple[Form, list[str]]:
-    """The form that shows most of a conversation (the first of those that show as much), and
-    what the template wrote in it."""
+class Findings(NamedTuple):
+    """The form that shows most of a conversation (the first of those that show as much), what
+    every text of the template ends with, and some of these texts."""
+
+    form: Form
+    always: str
+    texts: list[str]
+
+
+def probe(trial: Trial) -> Findings:
+    """Let a template show conversations, with calls and without."""
     plain = Form()
     for parts, system in product((False, True), (True, False)):
         form = Form(parts=parts, system=system)
@@ -45,7 +53,9 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
     _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
-        return replace(plain, tools=False, calls=False, results=False), []
+        form = replace(plain, tools=False, calls=False, results=False)
+        texts = [trial(_PLAIN[:number], [], form) for number in (2, 3)]
+        return Findings(form, _common_end(texts), texts)
     several = trial(_calling(form, 2), [_TOOL], form)
     _, _, reply, result = _calling(form)
     speaking = trial([*_OPENING, replace(reply, content=_TEXT), result], [_TOOL], form)
@@ -60,7 +70,8 @@ def probe(trial: Trial) -> tuple[Form, list[str]]:
         text_beside_calls="zqvalue1" in speaking,
         thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
     )
-    return form, [written, several]
+    always = _common_end([written, *(trial(_PLAIN[:n], [_TOOL], form) for n in (2, 3))])
+    return Findings(form, always, [written, several])
 
 
 def _forms(plain: Form) -> Iterator[Form]:
@@ -96,3 +107,9 @@ def _shown(text: str) -> tuple[bool, bool, bool]:
 
 def _all_in(text: str, *words: str) -> bool:
     return all(word in text for word in words)
+
+
+def _common_end(texts: list[str]) -> str:
+    first = texts[0]
+    ends = (first[at:] for at in range(len(first) + 1))
+    return next(end for end in ends if all(text.endswith(end) for text in texts))

@@ -101,7 +101,7 @@ class ChatTemplate:
             **(arguments or {}),
         }
         self._words = by_prompt
-        self.form, seen = probe(self._trial)
+        self.form, self._always, seen = probe(self._trial)
         self._guard = Guard(specials, delimiters([*texts, *seen]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
         self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
@@ -173,18 +173,27 @@ class ChatTemplate:
         """Where segments end in ``whole``: after each beginning of the conversation that renders
         to a beginning of it."""
         end = 0
+        for text in self._rendered_beginnings(conversation, shown, guard):
+            at = _end_of(text, whole, self._always) if text else 0
+            if at > end:
+                end = at
+                yield end
+
+    def _rendered_beginnings(
+        self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
+    ) -> list[str | None]:
+        """What the template writes of the first message, the first two, and so on."""
+        texts = []
         key = hash((guard, json.dumps(shown)))
         for number, message in enumerate(conversation, start=1):
             key = hash((key, _content(message)))
             if key not in self._beginnings:
                 self._beginnings[key] = self._beginning(conversation[:number], shown, guard)
             self._beginnings.move_to_end(key)
-            text = self._beginnings[key]
-            if text is not None and len(text) > end and whole.startswith(text):
-                end = len(text)
-                yield end
+            texts.append(self._beginnings[key])
         while len(self._beginnings) > _KEPT:
             self._beginnings.popitem(last=False)
+        return texts
 
     def _beginning(
         self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
@@ -243,12 +252,23 @@ class ChatTemplate:
             return ""
 
 
+def _end_of(beginning: str, whole: str, always: str) -> int:
+    """Where a beginning of the conversation ends in the whole, or 0. What a template ``always``
+    ends with, whatever it writes, is no part of a beginning."""
+    if whole.startswith(beginning):
+        return len(beginning)
+    at = _same(beginning, whole)
+    return at if always.endswith(beginning[at:]) else 0
+
+
 def _same(one: str, other: str) -> int:
     """How many characters both begin with, but for a delimiter that only begins alike."""
-    pairs = zip(one, other, strict=False)
-    at = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-    opened = one.rfind("<", 0, at)
-    return opened if at < len(one) and opened > one.rfind(">", 0, at) else at
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if other.startswith(one[:middle]) else (low, middle - 1)
+    opened = one.rfind("<", 0, low)
+    return opened if low < len(one) and opened > one.rfind(">", 0, low) else low
 
 
 def _content(message: Message) -> tuple[object, ...]:
