@@ -120,8 +120,8 @@ def _call(text: str, at: int, start: int, recipient: str, reply: _Reply) -> int:
 def _arguments(text: str, start: int, recipient: str) -> tuple[str, int]:
     """The arguments that begin at ``start``, and where they end. A tool that is no function, such
     as Python, is sent what it is sent."""
-    first = skip_blanks(text, start)
-    if recipient.startswith(_FUNCTIONS) or text.startswith("{", first):
+    if recipient.startswith(_FUNCTIONS):
+        first = skip_blanks(text, start)
         _, _, stop = members(text, first)
         return text[first:stop], stop
     end = _ANY_END.search(text, start)

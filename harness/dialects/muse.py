@@ -21,7 +21,9 @@ from harness.dialects._calls import take
 from harness.dialects._invoke import Reader
 from harness.dialects._messages import messages
 
-_HEADER = re.compile(r"\s*(?:<\|start\|>)?(?:assistant)?(?:\s*to=([^\s<]{1,200}))?\s*<\|message\|>")
+_HEADER = re.compile(
+    r"\s*+(?:<\|start\|>)?(?:assistant)?\s*+(?:to=([^\s<]{1,200}))?\s*+<\|message\|>"
+)
 _END = re.compile(r"(?:<\|eom\|>|<\|eot\|>)(?=\s*(?:<\|start\|>|\Z))\s*")
 _CALL = Reader(block="atem:function_calls", invoke="atem:invoke", parameter="atem:parameter")
 

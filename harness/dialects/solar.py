@@ -18,7 +18,7 @@ from harness.dialects._calls import Call, past, take
 from harness.dialects._json import members, skip_blanks
 from harness.dialects._messages import messages
 
-_HEADER = re.compile(r"\s*(?:<\|begin\|>assistant\s*)?<\|(think|tool_calls|content)\|>")
+_HEADER = re.compile(r"\s*+(?:<\|begin\|>assistant\s*+)?<\|(think|tool_calls|content)\|>")
 _END = re.compile(r"<\|(?:end|calls)\|>(?=\s*(?:<\|begin\|>|\Z))\s*")
 _CALL = re.compile(
     r"<\|tool_call:begin\|>"
