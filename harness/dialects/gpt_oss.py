@@ -77,7 +77,7 @@ def _message(text: str, at: int, reply: _Reply) -> int:
 
 def _header(written: str) -> _Header | None:
     """Channel and recipient of a message of the model's; None where this heads none."""
-    written = written.strip().removeprefix("<|start|>assistant").removeprefix("assistant")
+    written = written.removeprefix("<|start|>assistant").removeprefix("assistant")
     header = _Header()
     typed = False
     for word in _WORD.findall(written):
@@ -88,9 +88,11 @@ def _header(written: str) -> _Header | None:
             header.channel = word.removeprefix(_CHANNEL)
         elif word.startswith(("to=", _FUNCTIONS)) and not (header.recipient or typed):
             header.recipient = word.removeprefix("to=")
-        elif typed or not (header.channel or header.recipient):
-            return None
-        elif not (typed := word.removeprefix("<|constrain|>").isidentifier()):
+        elif not typed and (header.channel or header.recipient):
+            typed = word.removeprefix("<|constrain|>").isidentifier()
+            if not typed:
+                return None
+        else:
             return None
     return header
 
