@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (the bars are DeepSeek's own)
 """Chat templates: what the models' own templates write, their dialects read back.
 
 The templates are those that llama.cpp vendors: 70 models of every family.

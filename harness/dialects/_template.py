@@ -97,7 +97,7 @@ class ChatTemplate:
         self._fixed = {
             "bos_token": bos,
             "eos_token": eos,
-            "datetime": f"{today:%b %d %Y} 00:00:00 GMT",  # Firefunction asks for it
+            "datetime": f"{today:%b %d %Y}",  # Firefunction asks for it
             **(arguments or {}),
         }
         self._words = by_prompt
@@ -235,19 +235,29 @@ class ChatTemplate:
     def _run(
         self, messages: list[Said], tools: list[dict[str, Any]], form: Form, *, opens_reply: bool
     ) -> str:
-        functions = [{"type": "function", "function": tool} for tool in tools]
+        offered: dict[str, Any] = {}
+        if tools:
+            offered["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        # Firefunction has them as a text.
+        offered["functions"] = json.dumps(tools, indent=2, ensure_ascii=False) if tools else ""
         return self._template.render(
             messages=variables(messages, form),
-            tools=functions or None,
-            functions=json.dumps(tools, indent=2, ensure_ascii=False),  # Firefunction's
             add_generation_prompt=opens_reply,
+            **offered,
             **self._fixed,
         )
 
-    def _trial(self, messages: list[Said], tools: list[dict[str, Any]], form: Form) -> str:
+    def _trial(
+        self,
+        messages: list[Said],
+        tools: list[dict[str, Any]],
+        form: Form,
+        opens_reply: bool = False,
+    ) -> str:
         """What the template writes of probes in a form; nothing where it refuses them."""
         try:
-            return self._run(formed(messages, form, None, ""), tools, form, opens_reply=False)
+            messages = formed(messages, form, None, "")
+            return self._run(messages, tools, form, opens_reply=opens_reply)
         except (*_REFUSALS, RecursionError):
             return ""
 
