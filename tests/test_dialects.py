@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (the bars are DeepSeek's own)
 """Dialects: which one a template speaks, tools asked for by prompt, and the plain transcript."""
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def test_a_template_without_tools_is_spoken_to_in_words(source: str, name: str) 
 
 @pytest.mark.parametrize("source", [None, "", " \n"])
 def test_a_model_without_a_template_is_refused_with_what_to_set(source: str | None) -> None:
-    with pytest.raises(BadInput, match="no chat template; set dialect to .* or template to a file"):
+    with pytest.raises(BadInput, match="no chat template; set dialect to one that"):
         choose(source)
 
 
@@ -116,7 +117,7 @@ def test_a_template_that_no_dialect_reads_is_refused_with_what_to_set() -> None:
 
 
 def test_a_template_that_jinja_cannot_read_is_refused_with_its_line() -> None:
-    with pytest.raises(BadInput, match="line 2: .*endfor"):
+    with pytest.raises(BadInput, match="the chat template, line 2: "):
         ChatTemplate("{% for m in messages %}\n{% endif %}")
 
 

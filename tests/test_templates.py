@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 
 from harness import dialects
 from harness.dialects import Dialect, Segment
+from harness.dialects._conversation import Form, said, variables
 from harness.dialects._template import ChatTemplate
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
+from tests import llama_renderer
 from tests.vendored_templates import vendored_templates
 
 SPOKEN = {
@@ -405,3 +408,70 @@ def test_a_prompt_ends_where_the_template_begins_a_reply(name: str) -> None:
     # Command R+ moves its instructions behind the reply.
     moved = name == "CohereForAI-c4ai-command-r-plus-tool_use"
     assert told.startswith(prompt.text.removesuffix(prompt.opening)) != moved
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Qwen-Qwen3-0.6B",
+        "meta-llama-Llama-3.2-3B-Instruct",
+        "mistralai-Ministral-3-14B-Reasoning-2512",
+        "google-gemma-4-31B-it",
+        "openai-gpt-oss-120b",
+    ],
+)
+def test_prompts_are_those_that_llama_cpp_writes(name: str) -> None:
+    assert differing(name) == []
+
+
+def differing(name: str) -> list[str]:
+    """The conversations that llama.cpp's own renderer writes another prompt for."""
+    ours = ChatTemplate(
+        vendored_templates()[name],
+        bos=llama_renderer.BOS,
+        eos=llama_renderer.EOS,
+        arguments={"enable_thinking": True},
+        today=date.today(),  # as llama.cpp tells it
+        by_prompt=dialect(name).by_prompt,
+    )
+    asked = [request(conversation, tools, ours) for conversation, tools in TALKS.values()]
+    theirs = llama_renderer.rendered(vendored_templates()[name], asked)
+    return [
+        case
+        for (case, (conversation, tools)), prompt in zip(TALKS.items(), theirs, strict=True)
+        if ours.render(conversation, tools).text != prompt
+    ]
+
+
+def request(
+    conversation: Sequence[Message], tools: Sequence[ToolSchema], ours: ChatTemplate
+) -> dict[str, Any]:
+    """A request in the shape of OpenAI's API."""
+    form = Form(arguments="text", ids=ours.form.ids)
+    asked: dict[str, Any] = {"messages": variables(said(conversation, form), form)}
+    if tools:
+        functions = [{"type": "function", "function": tool.model_dump()} for tool in tools]
+        asked["tools"] = functions
+    return asked
+
+
+TALKS: dict[str, tuple[list[Message], list[ToolSchema]]] = {
+    "without tools": (
+        [
+            *OPENING,
+            Reply(turn=1, text="Three.", finish_reason="stop"),
+            Prompt(role="user", content="Sure?"),
+        ],
+        [],
+    ),
+    "with calls": (
+        [
+            *OPENING,
+            called(1, {"command": "ls -l", "n": [1, {"a": "b"}]}),
+            answered(1, 'total 3\n"a" <b> é'),
+            called(2, {"command": "wc"}, text="I look."),
+            answered(2, "7"),
+        ],
+        TOOLS,
+    ),
+}

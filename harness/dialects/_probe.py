@@ -35,11 +35,13 @@ _PLAIN = [*_OPENING, Said("assistant", _TEXT), Said("user", "zqlast")]
 
 class Findings(NamedTuple):
     """The form that shows most of a conversation (the first of those that show as much); what
-    the template ends with at any place, where it opens a reply without being asked; and some of
-    what it wrote."""
+    the template ends with at any place, where it opens a reply without being asked; what closes
+    the user's message and what opens a reply behind it; and some of what it wrote."""
 
     form: Form
     always: str
+    closing: str
+    opening: str
     texts: list[str]
 
 
@@ -59,14 +61,14 @@ def probe(trial: Trial) -> Findings:
         form, written = (null, shorter) if len(shorter) < len(written) else (form, written)
     inside = replace(form, results_inside=True)
     named = trial(_calling(inside), [_TOOL], inside)
-    if _shown(named) == _shown(written) and "zqanswered" in named and "zqanswered" not in written:
+    if _shown(named) == _shown(written) and _names(named) > _names(written) == 1:
         form, written = inside, named
     _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
         form = replace(plain, tools=False, calls=False, results=False)
         texts = [trial(_PLAIN[:number], [], form) for number in (2, 3)]
-        return Findings(form, _always(trial, texts, [], form), texts)
+        return Findings(form, *_ends(trial, texts, [], form), texts)
     several = trial(_calling(form, 2), [_TOOL], form)
     _, _, reply, result = _calling(form)
     speaking = trial([*_OPENING, replace(reply, content=_TEXT), result], [_TOOL], form)
@@ -82,7 +84,7 @@ def probe(trial: Trial) -> Findings:
         thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
     )
     texts = [written, *(trial(_PLAIN[:number], [_TOOL], form) for number in (2, 3))]
-    return Findings(form, _always(trial, texts, [_TOOL], form), [written, several])
+    return Findings(form, *_ends(trial, texts, [_TOOL], form), [written, several])
 
 
 def _forms(plain: Form) -> Iterator[Form]:
@@ -116,13 +118,21 @@ def _shown(text: str) -> tuple[bool, bool, bool]:
     return _SYSTEM in text, calls, "zqresult1" in text
 
 
+def _names(text: str) -> int:
+    """How often it is said which tool was called, or answered."""
+    return text.count("zqcalled") + text.count("zqanswered")
+
+
 def _all_in(text: str, *words: str) -> bool:
     return all(word in text for word in words)
 
 
-def _always(trial: Trial, texts: list[str], tools: list[dict[str, Any]], form: Form) -> str:
-    """What all texts end with, where the template opens a reply whether asked to or not."""
-    if trial(_OPENING, tools, form) != trial(_OPENING, tools, form, opens_reply=True):
-        return ""
+def _ends(
+    trial: Trial, texts: list[str], tools: list[dict[str, Any]], form: Form
+) -> tuple[str, str, str]:
+    closed = trial(_OPENING, tools, form)
+    opened = trial(_OPENING, tools, form, opens_reply=True)
+    if opened.startswith(closed) and opened != closed:
+        return "", closed.rpartition(_USER)[2], opened.removeprefix(closed)
     ends = (texts[0][at:] for at in range(len(texts[0]) + 1))
-    return next(end for end in ends if all(text.endswith(end) for text in texts))
+    return next(end for end in ends if all(text.endswith(end) for text in texts)), "", ""

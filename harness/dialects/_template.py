@@ -97,12 +97,14 @@ class ChatTemplate:
         self._fixed = {
             "bos_token": bos,
             "eos_token": eos,
-            "datetime": f"{today:%b %d %Y}",  # Firefunction asks for it
+            "datetime": f"{today:%b %d %Y}",  # Firefunction asks for it so, Llama 3 so:
+            "date_string": f"{today:%d %b %Y}",
             **(arguments or {}),
         }
         self._words = by_prompt
-        self.form, self._always, seen = probe(self._trial)
-        self._guard = Guard(specials, delimiters([*texts, *seen]))
+        self._found = probe(self._trial)
+        self.form = self._found.form
+        self._guard = Guard(specials, delimiters([*texts, *self._found.texts]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
         self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
 
@@ -174,7 +176,7 @@ class ChatTemplate:
         to a beginning of it."""
         end = 0
         for text in self._rendered_beginnings(conversation, shown, guard):
-            at = _end_of(text, whole, self._always) if text else 0
+            at = _end_of(text, whole, self._found.always) if text else 0
             if at > end:
                 end = at
                 yield end
@@ -210,12 +212,17 @@ class ChatTemplate:
         marked = [message.map(lambda value: self._guard.mark(value, guard)) for message in messages]
         tools = [self._guard.mark(tool, guard, inside=False) for tool in shown]
         about = "" if self.form.tools else self._about(tools)
-        return self._run(
+        text = self._run(
             formed(marked, self.form, self._words, about),
             tools if self.form.tools else [],
             self.form,
             opens_reply=opens_reply,
         )
+        closing, opening = self._found.closing, self._found.opening
+        if opens_reply and closing and text.endswith(closing) and not opening.endswith(closing):
+            # Gemma 4's template forgets it behind results that a text follows.
+            text += opening
+        return text
 
     def _about(self, tools: list[dict[str, Any]]) -> str:
         if not tools:
