@@ -115,8 +115,8 @@ def _arguments(tool: Tool, call: ToolCall) -> BaseModel:
 
 
 def _read_loosely(arguments: str, error: ValidationError) -> str:
-    """JSON of the arguments, where line breaks may stand in a string as they are, and where a text that
-    stands for another type is read as JSON: some families write every value as text. Raises
+    """JSON of the arguments, where line breaks may stand in a string as they are, and where a text
+    that stands for another type is read as JSON: some families write every value as text. Raises
     ValueError or RecursionError where they are no object, or such a text is no JSON."""
     values = json.loads(arguments, strict=False)
     if not isinstance(values, dict):

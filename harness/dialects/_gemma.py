@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from harness.dialects import _mentions
 from harness.dialects._brackets import between
 from harness.dialects._calls import Call, past
 from harness.dialects._json import skip_blanks, value
@@ -48,6 +49,7 @@ class Reader:
         text = mark.string
         named = _NAME.match(text, mark.end())
         if not named:
+            _mentions.refuse(mark)
             raise ValueError("no 'call:' and a name follow")
         if text[named.end() : named.end() + 1] != "{":
             raise ValueError("no arguments follow the name")

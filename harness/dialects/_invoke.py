@@ -14,7 +14,7 @@ from harness.dialects import _mentions, _untyped
 from harness.dialects._calls import Call, CutShort, closed
 from harness.dialects._json import skip_blanks
 
-_NAMED = r"""\s+name\s*=\s*["']?([^"'<>\n]{1,200})["']?\s*>"""
+_NAMED = r"""\s++name\s*+=\s*+["']?([^\s"'<>][^"'<>\n]{0,199})["']?\s*+>"""
 _CDATA = "<![CDATA["
 
 
@@ -23,14 +23,14 @@ class Reader:
 
     def __init__(self, invoke: str, parameter: str, block: str | None = None) -> None:
         around = f"<{block}>" if block else f"<{invoke}(?=\\s+name)"
-        follows = rf"(?=\s*(?:<{parameter}\s|</{invoke}>))"
-        self.opening = re.compile(rf"(?:{around}\s*)?<{invoke}{_NAMED}|{around}")
+        follows = rf"(?=\s*+(?:<{parameter}\s|</{invoke}>))"
+        self.opening = re.compile(rf"(?:{around}\s*+)?<{invoke}{_NAMED}|{around}")
         self._parameter = re.compile(rf"<{parameter}{_NAMED}")
         # Where a parameter's end was forgotten, the call's is its own.
         self._ends = re.compile(
-            rf"</{parameter}>{follows}|(?=</{invoke}>\s*(?:<{invoke}\s|</{block}>|\Z))"
+            rf"</{parameter}>{follows}|(?=</{invoke}>\s*+(?:<{invoke}\s|</{block}>|\Z))"
         )
-        self._cdata_ends = re.compile(rf"\]\]>\s*</{parameter}>{follows}")
+        self._cdata_ends = re.compile(rf"\]\]>\s*+</{parameter}>{follows}")
         self._closings = (f"</{invoke}>", f"</{block}>")
 
     def __call__(self, mark: re.Match[str]) -> Iterator[Call]:

@@ -23,7 +23,7 @@ _S = r"(?::opensource)?"
 _THINK = re.compile(rf"\s*</?think({_S})>")
 _OPENING = re.compile(rf"(?:<tool_calls{_S}>\s*)?<tool_call{_S}>|<tool_calls{_S}>")
 _NAME = re.compile(
-    rf"\s*([^\s<>{{}}]{{1,200}})\s*(?:<tool_sep{_S}>)?(?=\s*(?:<arg_key|</tool_call))"
+    rf"\s*+([^\s<>{{}}]{{1,200}})\s*+(?:<tool_sep{_S}>)?(?=\s*+(?:<arg_key|</tool_call))"
 )
 _KEY = re.compile(rf"<arg_key{_S}>\s*([^<>\n]{{1,200}}?)\s*</arg_key{_S}>\s*<arg_value{_S}>")
 # Where </arg_value> was forgotten, the call's end is the value's, if nothing but calls follows.
@@ -43,10 +43,10 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:
-    _mentions.refuse(mark)
     text = mark.string
     name = _NAME.match(text, mark.end())
     if not name:
+        _mentions.refuse(mark)
         raise ValueError("no name and <arg_key> follow")
     values: dict[str, str] = {}
     at = name.end()

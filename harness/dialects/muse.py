@@ -21,7 +21,9 @@ from harness.dialects._calls import take
 from harness.dialects._invoke import Reader
 from harness.dialects._messages import messages
 
-_HEADER = re.compile(r"\s*(?:<\|start\|>)?(?:assistant)?(?:\s*to=([^\s<]{1,200}))?\s*<\|message\|>")
+_HEADER = re.compile(
+    r"\s*+(?:<\|start\|>)?(?:assistant)?\s*+(?:to=([^\s<]{1,200}))?\s*+<\|message\|>"
+)
 _END = re.compile(r"(?:<\|eom\|>|<\|eot\|>)(?=\s*(?:<\|start\|>|\Z))\s*")
 _CALL = Reader(block="atem:function_calls", invoke="atem:invoke", parameter="atem:parameter")
 
@@ -39,8 +41,13 @@ def parse(text: str, turn: int) -> Parsed:
         else:
             to_tools.append(body)
     parsed = take("\n".join(to_tools), turn, _CALL.opening, _CALL)
-    said = "\n".join(filter(None, [*to_user, parsed.text]))
-    return replace(parsed, text=said, reasoning="\n".join(filter(None, to_self)) or None)
+    empty = "a message to a tool calls none" if to_tools and not parsed.tool_calls else None
+    return replace(
+        parsed,
+        text="\n".join(filter(None, [*to_user, parsed.text])),
+        malformed=parsed.malformed or empty,
+        reasoning="\n".join(filter(None, to_self)) or None,
+    )
 
 
 DIALECT = Dialect(

@@ -18,7 +18,7 @@ from harness.dialects._calls import Call, past, take
 from harness.dialects._json import members, skip_blanks
 from harness.dialects._messages import messages
 
-_HEADER = re.compile(r"\s*(?:<\|begin\|>assistant\s*)?<\|(think|tool_calls|content)\|>")
+_HEADER = re.compile(r"\s*+(?:<\|begin\|>assistant\s*+)?<\|(think|tool_calls|content)\|>")
 _END = re.compile(r"<\|(?:end|calls)\|>(?=\s*(?:<\|begin\|>|\Z))\s*")
 _CALL = re.compile(
     r"<\|tool_call:begin\|>"
@@ -35,8 +35,13 @@ def parse(text: str, turn: int) -> Parsed:
     for kind, body in messages(text, _HEADER, _END):
         {"think": thoughts, "tool_calls": called}.get(kind or "", said).append(body)
     parsed = take("\n".join(called), turn, _CALL, _read)
-    text = "\n".join(filter(None, [*(part.strip() for part in said), parsed.text]))
-    return replace(parsed, text=text, reasoning="\n".join(thoughts).strip() or None)
+    empty = "<|tool_calls|> without a call" if called and not parsed.tool_calls else None
+    return replace(
+        parsed,
+        text="\n".join(filter(None, [*(part.strip() for part in said), parsed.text])),
+        malformed=parsed.malformed or empty,
+        reasoning="\n".join(thoughts).strip() or None,
+    )
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:
