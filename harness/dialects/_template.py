@@ -97,12 +97,14 @@ class ChatTemplate:
         self._fixed = {
             "bos_token": bos,
             "eos_token": eos,
-            "datetime": f"{today:%b %d %Y} 00:00:00 GMT",  # Firefunction asks for it
+            "datetime": f"{today:%b %d %Y}",  # Firefunction asks for it so, Llama 3 so:
+            "date_string": f"{today:%d %b %Y}",
             **(arguments or {}),
         }
         self._words = by_prompt
-        self.form, self._always, seen = probe(self._trial)
-        self._guard = Guard(specials, delimiters([*texts, *seen]))
+        self._found = probe(self._trial)
+        self.form = self._found.form
+        self._guard = Guard(specials, delimiters([*texts, *self._found.texts]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
         self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
 
@@ -174,7 +176,7 @@ class ChatTemplate:
         to a beginning of it."""
         end = 0
         for text in self._rendered_beginnings(conversation, shown, guard):
-            at = _end_of(text, whole, self._always) if text else 0
+            at = _end_of(text, whole, self._found.always) if text else 0
             if at > end:
                 end = at
                 yield end
@@ -210,12 +212,17 @@ class ChatTemplate:
         marked = [message.map(lambda value: self._guard.mark(value, guard)) for message in messages]
         tools = [self._guard.mark(tool, guard, inside=False) for tool in shown]
         about = "" if self.form.tools else self._about(tools)
-        return self._run(
+        text = self._run(
             formed(marked, self.form, self._words, about),
             tools if self.form.tools else [],
             self.form,
             opens_reply=opens_reply,
         )
+        closing, opening = self._found.closing, self._found.opening
+        if opens_reply and closing and text.endswith(closing) and not opening.endswith(closing):
+            # Gemma 4's template forgets it behind results that a text follows.
+            text += opening
+        return text
 
     def _about(self, tools: list[dict[str, Any]]) -> str:
         if not tools:
@@ -235,19 +242,29 @@ class ChatTemplate:
     def _run(
         self, messages: list[Said], tools: list[dict[str, Any]], form: Form, *, opens_reply: bool
     ) -> str:
-        functions = [{"type": "function", "function": tool} for tool in tools]
+        offered: dict[str, Any] = {}
+        if tools:
+            offered["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        # Firefunction has them as a text.
+        offered["functions"] = json.dumps(tools, indent=2, ensure_ascii=False) if tools else ""
         return self._template.render(
             messages=variables(messages, form),
-            tools=functions or None,
-            functions=json.dumps(tools, indent=2, ensure_ascii=False),  # Firefunction's
             add_generation_prompt=opens_reply,
+            **offered,
             **self._fixed,
         )
 
-    def _trial(self, messages: list[Said], tools: list[dict[str, Any]], form: Form) -> str:
+    def _trial(
+        self,
+        messages: list[Said],
+        tools: list[dict[str, Any]],
+        form: Form,
+        opens_reply: bool = False,
+    ) -> str:
         """What the template writes of probes in a form; nothing where it refuses them."""
         try:
-            return self._run(formed(messages, form, None, ""), tools, form, opens_reply=False)
+            messages = formed(messages, form, None, "")
+            return self._run(messages, tools, form, opens_reply=opens_reply)
         except (*_REFUSALS, RecursionError):
             return ""
 
