@@ -23,6 +23,7 @@ from harness.models.llama_cpp import Model, Settings
 from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult
 from tests.llama_server import smollm2
 from tests.test_dialects import SHELL
+from tests.tiny_mamba import write_mamba
 
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
 QUESTION = Prompt(role="user", content="Run the command wc -l words.txt. How many lines?")
@@ -136,6 +137,24 @@ async def test_delimiters_that_somebody_wrote_stay_text() -> None:
     assert with_mark.usage.input - without.usage.input > 1
 
 
+async def test_a_delimiter_that_is_no_control_token_stays_text_where_the_template_uses_it(
+    tmp_path: Path,
+) -> None:
+    path = write_mamba(tmp_path / "mamba.gguf")
+    model = await opened(package=None, path=str(path), dialect="hermes")
+
+    async def length(text: str) -> int:
+        message = Prompt(role="user", content=text)
+        completion = await model.reply(request(message, max_tokens=1))
+        return completion.usage.input or 0
+
+    empty = await length("")
+    assert await length("<|call>") - empty == len("<|call>")  # a token for each byte
+    assert await length("a<|call><|call>") - empty == len("a<|call><|call>")
+    assert await length("<td>") - empty == 1  # as llama.cpp has it: no delimiter of the template
+    await model.close()
+
+
 async def test_a_prompt_longer_than_the_context_is_the_models_budget() -> None:
     model = await opened(n_ctx=128)
     long = Prompt(role="user", content="word " * 200)
@@ -185,10 +204,10 @@ async def test_a_worker_that_died_between_two_turns_is_replaced_and_says_the_sam
 
 
 async def test_a_worker_that_falls_silent_is_a_timeout() -> None:
-    model = await opened(stall_seconds=1.5)
+    model = await opened(stall_seconds=6)
     worker = worker_of(model)
     worker.suspend()
-    with pytest.raises(InfrastructureFault, match=r"silent for 1\.5 s"):
+    with pytest.raises(InfrastructureFault, match=r"silent for 6 s"):
         await model.reply(request())
     assert not worker.is_running()
     await model.close()
@@ -204,7 +223,7 @@ async def test_a_cancelled_reply_is_given_up_and_its_worker_goes_on() -> None:
         await asked
     began = time.monotonic()
     assert (await model.reply(request(max_tokens=2))).usage.output == 2
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # to the end would take longer, on any machine
     assert worker_of(model) == worker
     await model.close()
     assert not worker.is_running()
@@ -288,10 +307,9 @@ async def test_four_at_once_make_their_calls_and_one_given_up_harms_none() -> No
 async def test_runs_play_side_by_side_in_workers_that_start_when_they_are_needed() -> None:
     model = await opened(workers=3)
     await model.reply(request(run="a"))
-    await model.reply(request(run="b"))
+    await model.reply(request(run="a"))
     assert len(workers_of(model)) == 1
-    runs = [model.reply(request(run=name, max_tokens=24)) for name in "cd"]
-    one, other = await asyncio.gather(*runs)
+    one, other = await asyncio.gather(*(model.reply(request(run=name)) for name in "ab"))
     assert tokens(one) == tokens(other)
     assert len(workers_of(model)) == 2
     await model.close()
@@ -315,7 +333,7 @@ async def test_a_worker_that_dies_among_several_is_the_fault_of_its_own_run_alon
 
 
 async def test_a_worker_that_hangs_takes_those_it_answers_with_it_and_says_why() -> None:
-    model = await opened(batch=2, stall_seconds=1.5)
+    model = await opened(batch=2, stall_seconds=6)
     replies = [asyncio.ensure_future(asked(model, command)) for command in COMMANDS[:2]]
     await asyncio.sleep(0.1)
     worker_of(model).suspend()

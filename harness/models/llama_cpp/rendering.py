@@ -9,13 +9,10 @@ from typing import Any
 
 from harness import dialects
 from harness.dialects import Dialect
+from harness.errors import BadInput
 from harness.models.llama_cpp.engine import Question
 from harness.models.llama_cpp.protocol import Generate, Load
 from harness.models.llama_cpp.vocabulary import Vocabulary
-
-
-class RenderError(Exception):
-    """No prompt can be made as asked; the text says why."""
 
 
 class Renderer:
@@ -36,10 +33,10 @@ class Renderer:
         return {"template_sha256": digest}
 
     def question(self, asked: Generate) -> Question:
-        """The prompt of a conversation, and what its reply must keep to; raises RenderError."""
+        """The prompt of a conversation, and what its reply must keep to; raises BadInput."""
         dialect = self._dialect
         if dialect.render is None:
-            raise RenderError(f"the dialect {self.dialect} has no prompts of its own")
+            raise BadInput(f"the dialect {self.dialect} has no prompts of its own")
         grammar = dialect.grammar
         return Question(
             asked,
@@ -56,7 +53,7 @@ class Renderer:
 
 
 def _chosen(template: str | None, known: Mapping[str, Dialect]) -> str:
-    """The dialect whose mark is in a template; raises RenderError where none is, or several."""
+    """The dialect whose mark is in a template; raises BadInput where none is, or several."""
     found = [
         name
         for name, dialect in known.items()
@@ -64,7 +61,7 @@ def _chosen(template: str | None, known: Mapping[str, Dialect]) -> str:
     ]
     if len(found) != 1:
         what = f"that of {' and '.join(found)}" if found else "no tool call that is known here"
-        raise RenderError(
+        raise BadInput(
             f"its chat template spells {what if template else 'nothing: it has none'}; "
             f"set dialect to one of {', '.join(known)}"
         )
