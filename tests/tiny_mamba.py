@@ -16,6 +16,8 @@ from typing import TypeVar
 
 LAYERS, WIDTH, INNER, STATE, RANK, KERNEL = 2, 32, 64, 16, 2, 4
 
+_TEMPLATE = "{% for message in messages %}<|call>{{ message.content }}\n{% endfor %}"
+
 _T = TypeVar("_T")
 _Tensor = tuple[tuple[int, ...], list[float]]
 
@@ -56,7 +58,7 @@ def write_mamba(path: Path) -> Path:
         ),
         _pair("tokenizer.ggml.merges", _ARRAY, _array(_STRING, ["a b"], _text)),
         _pair("tokenizer.ggml.eos_token_id", _UINT32, struct.pack("<I", len(tokens) - 1)),
-        _pair("tokenizer.chat_template", _STRING, _text("{{ '<|call>' }}")),
+        _pair("tokenizer.chat_template", _STRING, _text(_TEMPLATE)),
     ]
     infos, data = b"", b""
     tensors = _tensors(len(tokens))

@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 
 from harness.config import Infrastructure
+from harness.conversation import take_in
 from harness.errors import BadInput
 from harness.line import Line, Nobody
 from harness.models import Model, ModelSettings, Request, load_kind
-from harness.records import Completion, Message, ModelRecord, Prompt, Reply, ToolResult
+from harness.records import Completion, Message, ModelRecord, Reply
 from harness.replay import Play, Replayed
 from harness.replay.recorded import Recorded, campaign_beside
 from harness.schedule import turn_seed
@@ -122,7 +123,7 @@ def _refuse_another_file(recorded: Recorded, observed: Mapping[str, Any]) -> Non
 
 def _changed(record: ModelRecord, observed: Mapping[str, Any]) -> str:
     """What else is not as it was when the model played, such as the engine's version."""
-    passing = {"load_seconds", "file", "models", "model_listed", "workers"}
+    passing = {"load_seconds", "source", "file", "memory", "models", "model_listed", "workers"}
     changed = [
         f"{key} was {record.observed[key]}, and is {now}"
         for key, now in observed.items()
@@ -179,8 +180,7 @@ def _turns(recorded: Recorded) -> Iterator[tuple[Request, Reply]]:
                 facts=recorded.variant.facts,
             )
             yield request, event
-        if isinstance(event, Prompt | Reply | ToolResult):
-            conversation.append(event)
+        take_in(conversation, event)
 
 
 def _parting(then: Completion, now: Completion) -> str | None:

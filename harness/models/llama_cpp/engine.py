@@ -433,7 +433,9 @@ def _make_context(model: Any, load: Load) -> Any:
     parameters.n_threads = load.n_threads
     parameters.n_threads_batch = load.n_threads
     parameters.n_seq_max = load.slots
-    parameters.n_outputs_max = load.slots  # logits are wanted of one token a slot
+    # Logits are asked for of each slot's last token alone. By default there is room for those of
+    # a whole batch, which is half a gigabyte where the vocabulary has 262,144 tokens.
+    parameters.n_outputs_max = load.slots
     parameters.kv_unified = False  # so that each slot has n_ctx of its own
     # A window that forgets could not go back to a segment's end.
     parameters.swa_full = True
