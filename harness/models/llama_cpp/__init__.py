@@ -7,7 +7,10 @@
     protocol.py    what this side and a worker say to each other
     worker.py      the worker: reads requests, holds the engine
     rendering.py   a conversation to a prompt
-    engine.py      tokens: evaluate, draw, stop; for one run or several at once
+    loading.py     the model and its context
+    engine.py      tokens: evaluate and draw, for one run or several at once
+    slots.py       the sequences that it evaluates, in batches
+    job.py         a reply in the making
     kept.py        what of a prompt need not be evaluated again
     vocabulary.py  text to tokens and back
     sampling.py    how a token is drawn

@@ -11,7 +11,7 @@ from typing import Any
 from harness import dialects
 from harness.dialects._template import ChatTemplate, Rendered
 from harness.errors import BadInput
-from harness.models.llama_cpp.engine import Question
+from harness.models.llama_cpp.job import Question
 from harness.models.llama_cpp.protocol import Generate, Load
 from harness.models.llama_cpp.vocabulary import Vocabulary
 

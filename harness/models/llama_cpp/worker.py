@@ -19,7 +19,7 @@ from typing import IO
 from llama_cpp import llama_cpp
 
 from harness.errors import BadInput
-from harness.models.llama_cpp.engine import Engine, LoadError
+from harness.models.llama_cpp.engine import Engine
 from harness.models.llama_cpp.protocol import (
     FROM_PARENT,
     Beat,
@@ -51,7 +51,7 @@ def main() -> None:
     try:
         engine = Engine(load)
         renderer = Renderer(load, engine.vocabulary)
-    except (LoadError, BadInput) as error:
+    except BadInput as error:
         _say(out, Refused(reason=str(error)))
         return
     facts = engine.facts() | renderer.facts() | {"load_seconds": round(time.monotonic() - began, 3)}
