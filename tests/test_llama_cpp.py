@@ -19,9 +19,11 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import BadInput, InfrastructureFault
+from harness.manifest import refuse_other_files
 from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
-from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult
+from harness.records import Completion, Message, ModelRecord, Prompt, Reply, Sampling, ToolResult
+from harness.store import Manifest
 from harness.toolbox import schemas
 from tests.llama_server import smollm2
 from tests.tiny_mamba import write_mamba
@@ -289,7 +291,7 @@ async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
         ({"batch": 8, "n_batch": 4}, "n_batch = 4 has no room"),
         ({"tensor_split": (0.0, 0.0)}, "gives every GPU a share of 0"),
         ({"split_mode": "rows"}, "'none', 'layer' or 'row'"),
-        ({"today": "tomorrow"}, "pattern"),
+        ({"today": "2026-02-30"}, "no date; write it as"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -385,3 +387,17 @@ async def test_a_worker_that_hangs_takes_those_it_answers_with_it_and_says_why()
     results = await asyncio.gather(*replies, return_exceptions=True)
     assert [getattr(result, "kind", None) for result in results] == ["process_hung"] * 2
     await model.close()
+
+
+@pytest.mark.parametrize("key", ["sha256", "template_sha256"])
+def test_a_campaign_does_not_go_on_with_another_file_or_template(key: str) -> None:
+    def found(**observed: str) -> ModelRecord:
+        return ModelRecord(
+            name="m", kind="llama_cpp", settings={}, observed=observed, sampling=Sampling()
+        )
+
+    then = Manifest.model_construct(models=(found(sha256="a", template_sha256="b"),))
+    refuse_other_files(then, {"m": found(sha256="a", template_sha256="b")})
+    changed = found(**{"sha256": "a", "template_sha256": "b", key: "c"})
+    with pytest.raises(BadInput, match="has changed since the campaign began"):
+        refuse_other_files(then, {"m": changed})
