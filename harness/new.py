@@ -32,7 +32,7 @@ script = "oracle"
 # kind = "llama_cpp"
 # path = "~/models/my-model-Q4_K_M.gguf"
 # n_ctx = 32768
-# n_gpu_layers = -1
+# n_gpu_layers = -1              # all, where llama-cpp-python was built for your GPU
 
 # Any OpenAI-compatible endpoint. The key stays in the environment.
 # [[models]]
