@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.errors import BadInput
 from harness.records import Event, OnLeak, Outcome, Prompt, Reply, Signal, Usage
 from harness.store import CampaignFolder
 from tests.conftest import fairtrial
 from tests.transcripts import ending, plan_of, started, turn, write
 from verification import trend
+from verification.compare import compare
 from verification.evidence import read
 from verification.exhibit import Exhibit
+from verification.leaderboard import leaderboards
 from verification.leak_counts import tally
 from verification.leakage import exhibits
 from verification.statistics import wilson
@@ -183,3 +186,13 @@ def test_a_table_of_loads_has_pass_rate_and_measured_depth_beside_it(tmp_path: P
     assert [row[5] for row in loads.rows] == ["6 of 6", "3 of 6"]
     for width in (40, 80, 120):
         assert "no evidence that the load changes how often it leaks" in shown(loads, width)
+
+
+def test_other_loads_are_ranked_and_compared_apart(tmp_path: Path) -> None:
+    for name, load in (("one", 0), ("two", 4000)):
+        for repetition in range(1, 4):
+            leaking(tmp_path / name, [(900, False)], repetition=repetition, load=load)
+    folders = [CampaignFolder(tmp_path / name) for name in ("one", "two")]
+    assert len(leaderboards(folders)) == 2
+    with pytest.raises(BadInput, match="different loads of the context"):
+        compare(*folders)
