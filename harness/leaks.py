@@ -44,7 +44,7 @@ _OTHERS = {
 """Of families that have no dialect here, or beside it: spellings of calls; and what tells little
 of its family, delimiters of turns and bare JSON."""
 
-SIGNS = re.compile(r"[<\[{]|```|>>>|to=functions")
+SIGNS = re.compile(r"[<\[{]|```|>>>|\]~|to=functions")
 """What all markup has some of. Most answers have none of it, and are done with at once."""
 
 _HONEST = re.compile(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import dialects
@@ -89,6 +89,7 @@ PIECES = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=20).map("".join))
 def test_whatever_a_model_writes_can_be_looked_through(text: str) -> None:
     leaks = leaks_in(text)
@@ -98,6 +99,7 @@ def test_whatever_a_model_writes_can_be_looked_through(text: str) -> None:
         assert family_of(leaks)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(dialects.every())).flatmap(lambda n: st.from_regex(MARKUP[n])))
 def test_all_markup_of_every_family_has_one_of_the_signs_that_are_looked_for_first(
     text: str,
@@ -105,6 +107,7 @@ def test_all_markup_of_every_family_has_one_of_the_signs_that_are_looked_for_fir
     assert SIGNS.search(text)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(labelled("leak"))))
 def test_what_leaked_is_spoken_of_once_it_stands_in_a_fence(name: str) -> None:
     text = text_of(labelled("leak")[name])

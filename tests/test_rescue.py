@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import dialects
 from harness.conversation import final_answer, take_in
+from harness.leaks import leaks_in
 from harness.loop import play
 from harness.outcome import classify
 from harness.records import (
@@ -41,6 +42,8 @@ from harness.store import CampaignFolder, read_transcript
 from tests import model_server as models
 from tests.conftest import MakeCampaign, command, fairtrial
 from tests.test_leaks import labelled, text_of
+from tests.test_templates import OPENING as CONVERSATION
+from tests.test_templates import SPOKEN, TOOLS, called, template
 
 HERMES = '<tool_call>\n{"name": "shell", "arguments": {"command": "ls"}}\n</tool_call>'
 CHANNEL = "<|channel>fs_read{file: src/price.py}"
@@ -195,6 +198,16 @@ def test_what_leaked_whole_is_recovered(name: str) -> None:
     assert all(isinstance(json.loads(call.arguments), dict) for call in recovered.tool_calls)
 
 
+@pytest.mark.parametrize("name", SPOKEN)
+def test_a_call_that_leaks_as_a_template_writes_it_is_seen_and_recovered(name: str) -> None:
+    meant = {"command": "grep -c '\"a\"' *.txt | sort"}
+    written = template(name).written(CONVERSATION, called(1, meant), TOOLS)
+    assert leaks_in(written)
+    recovered = recover(Reply(turn=1, text=written, finish_reason="stop"))
+    assert recovered is not None
+    assert [json.loads(call.arguments) for call in recovered.tool_calls] == [meant]
+
+
 REPLIES = st.sampled_from(
     [
         saying(HERMES),
@@ -212,6 +225,7 @@ REPLIES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(REPLIES, max_size=8), st.booleans(), st.integers(1, 6))
 def test_the_strict_outcome_is_the_same_whatever_is_rescued(
     script: list[Completion], passed: bool, turns: int
