@@ -51,6 +51,18 @@ def machine_is_fit(folder: Path, manifest: Manifest | None) -> None:
         )
 
 
+def replies_fit(model: ModelRecord, tokens_per_turn: int) -> None:
+    """Raises BadInput where a context, its size being known, holds no prompt beside a reply of
+    ``tokens_per_turn``: each run would end at its context, not at what the model can do."""
+    window = model.observed.get("context_window")
+    if isinstance(window, int) and window <= tokens_per_turn:
+        raise BadInput(
+            f"model {model.name!r}: its context of {window} tokens has no room for a prompt and a "
+            f"reply of up to {tokens_per_turn}; give it more context (n_ctx), or lower "
+            "budgets.tokens_per_turn"
+        )
+
+
 async def rehearse(model: ModelRecord, ask: Ask, tokens_per_turn: int) -> dict[str, Any]:
     """Ask ``model`` for a tool call near the beginning and in the middle of its context.
 
@@ -121,6 +133,7 @@ def _advice(kind: str) -> str:
         "openai": "start the server with its tool-call parser and the model's own template "
         "(llama-server: --jinja; vLLM: --enable-auto-tool-choice --tool-call-parser ...)",
         "llama_cpp": "choose another dialect, or a larger n_ctx",
+        "llama_server": "give it a chat template that shows tools (template), or a larger n_ctx",
     }.get(kind, "mend its settings")
 
 

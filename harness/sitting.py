@@ -25,7 +25,7 @@ from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
 from harness.models.scripted import calls_in
-from harness.preflight import machine_is_fit, rehearse
+from harness.preflight import machine_is_fit, rehearse, replies_fit
 from harness.prices import price_of
 from harness.records import Completion, Event, Fault, ModelRecord, Outcome, Reply, Started
 from harness.sandbox import Limits, Sandbox
@@ -356,6 +356,8 @@ async def _open_model(model: Model, settings: ModelSettings) -> ModelRecord:
 
 async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
     """The preflight of one model; a request that the world spoils is repeated, as in a run."""
+    budgets = [work.campaign.budgets_for(task).tokens_per_turn for task in work.suite.tasks]
+    replies_fit(record, max(budgets))
     line = Line(
         record.name,
         model,
@@ -370,8 +372,7 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
         async with gate:
             return await line.ask(request, gate, lambda repeat: None)
 
-    budgets = (work.campaign.budgets_for(task) for task in work.suite.tasks)
-    return await rehearse(record, ask, min(each.tokens_per_turn for each in budgets))
+    return await rehearse(record, ask, min(budgets))
 
 
 def _file_manifest(

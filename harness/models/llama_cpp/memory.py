@@ -119,8 +119,9 @@ class Need:
         return self.shared + workers * self.each
 
     def facts(self, workers: int) -> dict[str, int]:
-        """For the evidence."""
+        """For the evidence: of all workers together, but for the parts."""
         return {
+            "workers": workers,
             "host_bytes": self.host(workers),
             "gpu_bytes": workers * sum(self.on_gpus.values()),
             "weights_bytes": self.weights,
