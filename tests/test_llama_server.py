@@ -192,6 +192,8 @@ async def test_a_llama_server_on_the_path_comes_first(
     shim = program(tmp_path, f"import runpy; runpy.run_module({EMBEDDED!r}, run_name='__main__')")
     monkeypatch.setenv("PATH", f"{shim.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("LLAMA_ARG_CTX_SIZE", "77")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     model = Model(settings())
     facts = await model.open()
     assert (await model.reply(request())).text
@@ -214,6 +216,26 @@ async def test_a_server_that_never_gets_ready_is_given_up(tmp_path: Path) -> Non
         await model.open()
     await model.close()
     assert not [p for p in psutil.Process().children(recursive=True) if str(hung) in p.cmdline()]
+
+
+async def test_a_program_that_is_no_llama_server_is_refused(tmp_path: Path) -> None:
+    other = program(
+        tmp_path,
+        """
+        import http.server, sys
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"hello")
+        port = int(sys.argv[sys.argv.index("--port") + 1])
+        http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+        """,
+    )
+    model = Model(settings(binary=str(other)))
+    with pytest.raises(BadInput, match="not at /props as llama-server does"):
+        await model.open()
+    await model.close()
 
 
 async def test_being_called_off_while_it_starts_leaves_no_server() -> None:
