@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from harness.models import Request
 from harness.models.llama_server import Model, Settings
 from harness.records import Prompt, Sampling
 from tests.conftest import MakeCampaign, fairtrial
-from tests.llama_server import CHATML_WITH_TOOLS
+from tests.llama_server import CHATML_WITH_TOOLS, smollm2
 
 EMBEDDED = "harness.models.llama_server.embedded"
 
@@ -168,13 +169,28 @@ async def test_what_cannot_be_served_is_refused_in_a_sentence(
 async def test_a_file_that_llama_server_cannot_load_is_refused_with_its_words(
     tmp_path: Path,
 ) -> None:
-    empty = tmp_path / "empty.gguf"
-    empty.write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
-    model = Model(settings(package=None, path=str(empty)))
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(smollm2().read_bytes()[:50_000_000])
+    model = Model(settings(package=None, path=str(cut)))
     with pytest.raises(BadInput, match=r"(?i)llama-server .*fail"):
         await model.open()
     await model.close()
     assert servers() == []
+
+
+async def test_a_file_without_a_chat_template_needs_one(tmp_path: Path) -> None:
+    base = tmp_path / "base.gguf"
+    base.write_bytes(smollm2().read_bytes().replace(b"chat_template", b"chat_temp_ate"))
+    without = Model(settings(package=None, path=str(base)))
+    with pytest.raises(BadInput, match=r"the file has no chat template, .*; name a Jinja file"):
+        await without.open()
+    template = tmp_path / "template.jinja"
+    template.write_text(CHATML_WITH_TOOLS)
+    model = Model(settings(package=None, path=str(base), template=str(template)))
+    facts = await model.open()
+    await model.close()
+    shown = CHATML_WITH_TOOLS.removesuffix("\n")  # as Jinja takes it
+    assert facts["template_sha256"] == hashlib.sha256(shown.encode()).hexdigest()
 
 
 def program(folder: Path, body: str) -> Path:
