@@ -150,6 +150,12 @@ def test_a_template_reaches_nothing_of_python_and_its_faults_are_told(source: st
         ChatTemplate(source).render(OPENING, [])
 
 
+def test_nothing_of_a_prompt_is_escaped_as_html() -> None:
+    source = """{{ "<a>"|safe + messages[1].content + {"a": "<b> 'c'"} | tojson }}"""
+    rendered = ChatTemplate(source).render([OPENING[0], Prompt(role="user", content='&"')], [])
+    assert rendered.text == """<a>&"{"a": "<b> 'c'"}"""
+
+
 def test_the_date_that_a_template_is_told_never_changes() -> None:
     source = "{{ strftime_now('%d %b %Y %H:%M') }}{{ messages[0].content }}"
     assert ChatTemplate(source).render(OPENING, []).text == "01 Jan 2026 00:00Use tools."
