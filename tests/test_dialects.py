@@ -150,6 +150,13 @@ def test_a_template_reaches_nothing_of_python_and_its_faults_are_told(source: st
         ChatTemplate(source).render(OPENING, [])
 
 
+def test_a_template_that_takes_parts_gets_parts() -> None:
+    source = (
+        "{% for m in messages %}{% for p in m.content %}{{ p['text'] }};{% endfor %}{% endfor %}"
+    )
+    assert ChatTemplate(source).render(OPENING, []).text == "Use tools.;Count.;"
+
+
 def test_nothing_of_a_prompt_is_escaped_as_html() -> None:
     source = """{{ "<a>"|safe + messages[1].content + {"a": "<b> 'c'"} | tojson }}"""
     rendered = ChatTemplate(source).render([OPENING[0], Prompt(role="user", content='&"')], [])
