@@ -19,6 +19,7 @@ from rich.console import Console
 from harness.errors import BadInput
 from harness.records import (
     OUTCOMES,
+    Compute,
     OutcomeName,
     Plan,
     Price,
@@ -233,6 +234,52 @@ def test_one_reply_of_unknown_usage_makes_the_sum_unknown(tmp_path: Path) -> Non
     assert (cost["tokens_input"], cost["tokens_output"]) == ("", "")
 
 
+def computed(evaluated: int, memory: int, watts: float | None) -> Compute:
+    return Compute(
+        evaluated=evaluated,
+        prompt_sha256="a" * 64,
+        reply_sha256="b" * 64,
+        peak_memory_bytes=memory,
+        vram_bytes=memory // 2,
+        watts=watts,
+    )
+
+
+def test_what_a_local_engine_did_is_summed_over_its_replies(tmp_path: Path) -> None:
+    header = started(plan_of(), kind="llama_cpp", observed={"load_seconds": 1.5})
+    events = [
+        *turn(1, "shell", seconds=2.0, compute=computed(70, 4000, 100.0)),
+        *turn(2, text="done", seconds=6.0, compute=computed(71, 5000, 200.0)),
+    ]
+    write(tmp_path, header, [*events, *ending("pass")])
+    (row,) = derived(tmp_path, "inference.csv")
+    assert row == {
+        "model": "m",
+        "replies": "2",
+        "cold_start_seconds": "1.500000",
+        "tokens_evaluated": "141",
+        "cached_share": "0.400000",
+        "prompt_tokens_per_second": "60.000000",  # 120 in 2 seconds
+        "generation_tokens_per_second": "3.000000",  # 18 after the first of each, in 6 seconds
+        "peak_memory_bytes": "5000",
+        "peak_vram_bytes": "2500",
+        "mean_watts": "175.000000",  # 2 s of 100 W and 6 s of 200 W
+    }
+
+
+def test_what_cannot_be_seen_of_an_endpoint_is_empty_and_a_script_has_no_row(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(models=("m", "script"))
+    play(tmp_path, plan, "pass")
+    play(tmp_path, plan, "pass", model="script", kind="scripted")
+    (row,) = derived(tmp_path, "inference.csv")
+    assert (row["model"], row["cached_share"]) == ("m", "0.400000")
+    assert row["prompt_tokens_per_second"] == "120.000000"
+    unknown = ("cold_start_seconds", "tokens_evaluated", "peak_memory_bytes", "mean_watts")
+    assert {row[name] for name in unknown} == {""}
+
+
 def test_a_script_has_no_times_and_no_cost(tmp_path: Path) -> None:
     play(tmp_path, plan_of(), "pass", kind="scripted", price=Price(input=1, output=1))
     (run,) = derived(tmp_path, "runs.csv")
@@ -285,7 +332,7 @@ def test_before_the_first_run_the_csvs_have_headers_alone(tmp_path: Path) -> Non
     folder.prepare()
     verify.write(folder)
     lines = {p.name: p.read_text().count("\n") for p in folder.verification.glob("*.csv")}
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert set(lines.values()) == {1}
     assert verify.verify(folder) == []
 

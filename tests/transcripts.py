@@ -13,6 +13,7 @@ from harness.records import (
     Budgets,
     Cause,
     Check,
+    Compute,
     Ended,
     Event,
     Fault,
@@ -62,6 +63,7 @@ def started(
     kind: str = "openai",
     price: Price | None = None,
     tools: Sequence[str] = ("fs_read", "shell"),
+    observed: dict[str, Any] | None = None,
 ) -> Started:
     """The header of a run; its UUID follows from what it is a run of."""
     words = f"{plan.campaign}/{model}/{task}/{repetition}"
@@ -74,7 +76,14 @@ def started(
         variant_seed=None,
         variant_digest="e" * 64,
         repetition=repetition,
-        model=ModelRecord(name=model, kind=kind, settings={}, sampling=Sampling(), price=price),
+        model=ModelRecord(
+            name=model,
+            kind=kind,
+            settings={},
+            observed=observed or {},
+            sampling=Sampling(),
+            price=price,
+        ),
         seed=7,
         budgets=Budgets(),
         tools=tuple(ToolSchema(name=tool, description="", parameters={}) for tool in tools),
@@ -91,6 +100,7 @@ def turn(
     text: str = "",
     seconds: float | None = 2.0,
     usage: Usage | None = None,
+    compute: Compute | None = None,
 ) -> list[Event]:
     """A reply that calls ``tools``, and what they answered."""
     calls = tuple(
@@ -104,6 +114,7 @@ def turn(
         usage=usage or Usage(input=100, cached=40, output=10),
         first_token_seconds=seconds and seconds / 4,
         model_seconds=seconds,
+        compute=compute,
     )
     results = [
         ToolResult(turn=number, call_id=call.id, name=call.name, content="out", ok=ok, seconds=0.5)

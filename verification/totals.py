@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.leaks import family_of, leaks_in
 from harness.outcome import classify
-from harness.records import Event, Outcome, Price, Reply, Started
+from harness.records import Compute, Event, Outcome, Price, Reply, Started
 from harness.store import read_transcript
 from verification.detectors import detect
 
-_DECIDING = frozenset({"signal", "ended", "fault", "graded"})
+_DECIDING = frozenset({"signal", "prompt", "recovered", "ended", "fault", "graded"})
 """The types of the events that an outcome follows from."""
 
 UNKNOWN = math.nan
@@ -21,6 +22,11 @@ UNKNOWN = math.nan
 
 NOT_OFFERED = "not_offered"
 """Stands for every tool that was not offered: a model may call one by any name it likes."""
+
+
+DEPTHS = {2_000: "0-2k", 4_000: "2-4k", 8_000: "4-8k", 16_000: "8-16k", 32_000: "16-32k"}
+DEEPEST, NO_DEPTH = "32k+", "unknown"
+"""How deep in its context a reply was made, by the tokens before it: below each of these."""
 
 
 @dataclass(slots=True)
@@ -41,7 +47,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Attempt:
-    """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown.
+    """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown. ``depths`` counts
+    replies by how deep in the context they were made, ``leak_depths`` those of them that leaked
+    and made no call, ``leak_families`` these by whose markup it was.
 
     Until its ``outcome`` line is seen, an attempt counts as interrupted.
     """
@@ -56,12 +64,15 @@ class Attempt:
     seed: int | None
     task_digest: str
     variant_seed: int | None
+    context_load: int
+    on_leak: str
     started_at: str
     ended_at: str | None = None
     outcome: str = "infrastructure_error"
     cause: str | None = "interrupted"
     budget: str | None = None
     signals: str | None = None
+    rescued: str | None = None
     fault: str | None = None
     repeats: int = 0
     waited_seconds: float = 0.0
@@ -77,7 +88,22 @@ class Attempt:
     model_seconds: float = 0.0
     tool_seconds: float = 0.0
     first_token_seconds: float = UNKNOWN
+    context_tokens: float = UNKNOWN
+    nudges: int = 0
+    recovered_calls: int = 0
+    cold_start_seconds: float = UNKNOWN
+    tokens_read: float = 0.0
+    reading_seconds: float = 0.0
+    tokens_written: float = 0.0
+    writing_seconds: float = 0.0
+    tokens_evaluated: float = 0.0
+    peak_memory_bytes: float = UNKNOWN
+    vram_bytes: float = UNKNOWN
+    joules: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
+    depths: dict[str, int] = field(default_factory=dict)
+    leak_depths: dict[str, int] = field(default_factory=dict)
+    leak_families: dict[str, int] = field(default_factory=dict)
 
 
 def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
@@ -112,18 +138,28 @@ def _begin(path: Path, started: Started) -> Attempt:
         seed=started.seed,
         task_digest=started.task_digest,
         variant_seed=started.variant_seed,
+        context_load=started.context_load,
+        on_leak=started.on_leak,
         started_at=started.started_at.isoformat(),
+        cold_start_seconds=_known(started.model.observed.get("load_seconds")),
     )
 
 
 def _add_up(attempt: Attempt, offered: set[str], events: Sequence[Event]) -> list[Finding]:
     findings = []
+    recovered = 0
     for line, event in enumerate(events, start=1):
         match event.type:  # by class it would take twice the time
             case "reply":
                 _add_reply(attempt, event, offered)
+            case "prompt":
+                attempt.nudges += event.nudge_after is not None
+            case "recovered":
+                recovered = event.turn
+                attempt.recovered_calls += len(event.tool_calls)
             case "tool_result":
-                attempt.tool_errors += not event.ok
+                # The model has made no call that was recovered, so none of them badly.
+                attempt.tool_errors += not event.ok and event.turn != recovered
                 attempt.tool_seconds += _known(event.seconds)
             case "repeat":
                 attempt.repeats += 1
@@ -153,6 +189,50 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
     attempt.tokens_cached += _known(usage.cached)
     attempt.tokens_output += _known(usage.output)
     attempt.model_seconds += _known(reply.model_seconds)
+    _add_depth(attempt, reply)
+    _add_speed(attempt, reply)
+    _add_compute(attempt, reply.compute, _known(reply.model_seconds))
+
+
+def _add_depth(attempt: Attempt, reply: Reply) -> None:
+    tokens = reply.usage.input
+    if attempt.turns == 1:
+        attempt.context_tokens = _known(tokens)
+    depth = depth_of(tokens)
+    attempt.depths[depth] = attempt.depths.get(depth, 0) + 1
+    if not reply.tool_calls and (leaks := leaks_in(reply.text)):
+        family = family_of(reply.text, leaks)
+        attempt.leak_depths[depth] = attempt.leak_depths.get(depth, 0) + 1
+        attempt.leak_families[family] = attempt.leak_families.get(family, 0) + 1
+
+
+def depth_of(tokens: int | None) -> str:
+    """How deep a reply was made with so many tokens before it; ``NO_DEPTH`` where no one knows."""
+    if tokens is None:
+        return NO_DEPTH
+    return next((name for edge, name in DEPTHS.items() if tokens < edge), DEEPEST)
+
+
+def _add_speed(attempt: Attempt, reply: Reply) -> None:
+    """Tokens that were read before a reply's first one and written after it, and how long either
+    took; of replies of which that is known, so not of one that its prompt left no room for."""
+    usage, first, seconds = reply.usage, reply.first_token_seconds, reply.model_seconds
+    if first is None or seconds is None:
+        return
+    attempt.tokens_read += _known(usage.input) - _known(usage.cached)
+    attempt.reading_seconds += first
+    attempt.tokens_written += _known(usage.output) - 1
+    attempt.writing_seconds += seconds - first
+
+
+def _add_compute(attempt: Attempt, compute: Compute | None, seconds: float) -> None:
+    if compute is None:
+        attempt.tokens_evaluated = attempt.joules = UNKNOWN
+        return
+    attempt.tokens_evaluated += compute.evaluated
+    attempt.joules += _known(compute.watts) * seconds
+    attempt.peak_memory_bytes = _peak(attempt.peak_memory_bytes, compute.peak_memory_bytes)
+    attempt.vram_bytes = _peak(attempt.vram_bytes, compute.vram_bytes)
 
 
 def _detected(
@@ -190,6 +270,7 @@ def _conclude(attempt: Attempt, outcome: Outcome) -> None:
     attempt.cause = outcome.cause
     attempt.budget = outcome.budget
     attempt.signals = " ".join(outcome.signals) or None
+    attempt.rescued = outcome.rescued
     attempt.seconds = _known(outcome.seconds) - attempt.waited_seconds
     attempt.ended_at = outcome.ended_at.isoformat()
 
@@ -199,7 +280,8 @@ def _refuse_another_outcome(path: Path, events: Sequence[Event]) -> None:
     if not isinstance(outcome, Outcome):
         return
     amounts_to = classify(event for event in events if event.type in _DECIDING)
-    if (outcome.outcome, outcome.cause, outcome.budget) != amounts_to[:3]:
+    says = outcome.outcome, outcome.cause, outcome.budget, outcome.rescued
+    if says != (*amounts_to[:3], amounts_to.rescued):
         raise BadInput(
             f"{path}:{len(events)}: says {outcome.outcome!r}, but what stands before it amounts "
             f"to {amounts_to.outcome!r}; a line was changed: restore the transcript"
@@ -210,7 +292,7 @@ def _close(attempt: Attempt, price: Price | None) -> None:
     """Give the attempt its cost; where no reply came, nothing is known of tokens and time."""
     if attempt.turns == 0:
         attempt.tokens_input = attempt.tokens_cached = attempt.tokens_output = UNKNOWN
-        attempt.model_seconds = UNKNOWN
+        attempt.model_seconds = attempt.tokens_evaluated = attempt.joules = UNKNOWN
     if price is None:
         return
     attempt.usd = price.usd(
@@ -218,6 +300,10 @@ def _close(attempt: Attempt, price: Price | None) -> None:
         cached=attempt.tokens_cached,
         tokens_out=attempt.tokens_output,
     )
+
+
+def _peak(so_far: float, now: int | None) -> float:
+    return so_far if now is None or so_far >= now else now
 
 
 def _known(value: float | None) -> float:

@@ -1,33 +1,47 @@
-"""A local GGUF file, through llama-cpp-python as the token engine, in a worker process.
+"""A local GGUF file, through llama-cpp-python as the token engine, in worker processes.
 
-    gguf.py       where the file is, and whether it is one
-    protocol.py   what this side and the worker say to each other
-    worker.py     the worker: reads requests, holds the engine
-    engine.py     tokens: evaluate, sample, stop
-    process.py    the worker seen from here: started, asked, killed
+    source.py      where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
+    memory.py      whether it fits, before it is loaded (measure.py: what llama.cpp says of it)
+    pool.py        the workers, and which run sits where
+    process.py     a worker seen from here: started, asked, killed
+    protocol.py    what this side and a worker say to each other
+    worker.py      the worker: reads requests, holds the engine
+    rendering.py   a conversation to a prompt
+    engine.py      tokens: evaluate, draw, stop; for one run or several at once
+    kept.py        what of a prompt need not be evaluated again
+    vocabulary.py  text to tokens and back
+    sampling.py    how a token is drawn
+    gpu.py         what NVML says
 
-This side renders prompts and parses replies with the dialect; the engine knows neither tools
-nor roles. llama_cpp itself is imported by the worker alone.
+This side parses replies with the dialect; the engine knows neither tools nor roles. llama_cpp
+itself is imported by the worker alone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-from typing import Any, Literal, Self
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 import psutil
 from pydantic import Field, model_validator
 
 from harness import dialects
+from harness.dialects import Dialect
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
-from harness.models.llama_cpp.gguf import find_gguf, sha256
-from harness.models.llama_cpp.process import Worker
-from harness.models.llama_cpp.protocol import Generate, Generated, Load, Ready, Refused
+from harness.models.llama_cpp.memory import Placement, Shape, estimate
+from harness.models.llama_cpp.pool import Pool
+from harness.models.llama_cpp.protocol import Failed, Generate, Generated, Load
+from harness.models.llama_cpp.source import find
 from harness.records import Completion, Usage
 
 __all__ = ["Model", "Settings"]
+
+KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+_UNQUANTISED = ("f32", "f16", "bf16")
 
 
 class Settings(ModelSettings):
@@ -35,18 +49,56 @@ class Settings(ModelSettings):
 
     kind: Literal["llama_cpp"] = "llama_cpp"
 
-    WORLD = frozenset({"stall_seconds"})
+    WORLD = frozenset({"stall_seconds", "workers"})
 
-    path: str | None = Field(default=None, description="of the GGUF file; ~ is your home")
+    path: str | None = Field(
+        default=None, description="of the GGUF file, hf:owner/repo:file or ollama:name:tag"
+    )
     package: str | None = Field(
         default=None, description="instead: an installed package that ships a GGUF file"
     )
-    dialect: str = Field(default="hermes", description="how the model spells tool calls")
-    n_ctx: int = Field(default=8192, ge=16, description="tokens of context")
+    dialect: str = Field(
+        default="auto", description="how the model spells tool calls; auto: as its template does"
+    )
+    template: str | None = Field(
+        default=None, description="path of a Jinja file that stands in for the file's own template"
+    )
+    template_arguments: dict[str, Any] = Field(
+        default={}, description="what the template is told, such as enable_thinking"
+    )
+    today: str = Field(
+        default="2026-01-01",
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="the date that templates are told, so that a run is the same tomorrow",
+    )
+    n_ctx: int = Field(default=8192, ge=16, description="tokens of context, of each run")
     n_batch: int = Field(default=512, ge=1, description="tokens evaluated at once")
-    n_threads: int = Field(default_factory=lambda: psutil.cpu_count(logical=False) or 1, ge=1)
+    n_threads: int = Field(default=1, ge=1, description="of each worker")
+    workers: int | None = Field(
+        default=None, ge=1, description="processes; by default one a core, or one on a GPU"
+    )
+    batch: int = Field(
+        default=1, ge=1, le=256, description="runs decoded at once by a worker; 1 is exact"
+    )
+    reuse: Literal["exact", "fast"] = Field(
+        default="exact",
+        description="what is kept of a prompt: whole messages, or every token that stands in it",
+    )
+    cache_mib: int = Field(
+        default=512, ge=0, description="MiB of each worker for what the runs of a task share"
+    )
     n_gpu_layers: int = Field(default=0, ge=-1, description="layers on the GPU; -1 for all")
-    stall_seconds: float = Field(default=600.0, gt=0, description="silence of the worker")
+    flash_attention: bool = Field(default=False, description="faster, and not exact")
+    kv_type_k: KvType = Field(default="f16", description="of the keys in the cache")
+    kv_type_v: KvType = Field(default="f16", description="of the values in the cache")
+    split_mode: Literal["none", "layer", "row"] = Field(
+        default="layer", description="how the model is split over several GPUs"
+    )
+    main_gpu: int = Field(default=0, ge=0, description="the GPU where nothing is split")
+    tensor_split: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(), description="each GPU's share, such as [3, 1]"
+    )
+    stall_seconds: float = Field(default=600.0, gt=0, description="silence of a worker")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -54,19 +106,46 @@ class Settings(ModelSettings):
             raise ValueError("exactly one of 'path' and 'package' is needed")
         return self
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.batch > self.n_batch:
+            raise ValueError(
+                f"n_batch = {self.n_batch} has no room for a token of each of batch = {self.batch} "
+                "runs; raise n_batch"
+            )
+        if self.kv_type_v not in _UNQUANTISED and not self.flash_attention:
+            raise ValueError(
+                f"kv_type_v = {self.kv_type_v!r} needs flash_attention = true, which is not exact"
+            )
+        if self.tensor_split and not any(self.tensor_split):
+            raise ValueError("tensor_split gives every GPU a share of 0; raise one, or leave it")
+        return self
+
+    @property
+    def inexact(self) -> str | None:
+        """Why the same run may not give the same tokens again; None where it does."""
+        reasons = {
+            f"batch = {self.batch}": self.batch > 1,
+            'reuse = "fast"': self.reuse == "fast",
+            "flash_attention = true": self.flash_attention,
+            f"n_gpu_layers = {self.n_gpu_layers}": self.n_gpu_layers != 0,
+        }
+        return ", ".join(reason for reason, holds in reasons.items() if holds) or None
+
 
 class Model:
-    """One file, one worker, one run at a time."""
+    """One file, in as many workers as there are runs to play, up to a limit."""
 
-    parallel: int | None = 1
     rehearses = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._where = f"model {settings.name!r}"
-        self._dialect = dialects.load(settings.dialect, self._where)
-        self._load: Load | None = None
-        self._worker: Worker | None = None
+        self.parallel: int | None = settings.batch  # of each worker; how many fit, open() finds out
+        self._dialect: Dialect | None = None
+        self._pool: Pool | None = None
+        if settings.dialect != "auto":
+            dialects.load(settings.dialect, self._where)
 
     async def open(self) -> dict[str, Any]:
         """Find and hash the file, load it in a worker, and say what was found."""
@@ -76,65 +155,116 @@ class Model:
                 "pip install 'fairtrial[local]' (it is compiled, which takes minutes)"
             )
         settings = self._settings
-        path = find_gguf(settings.path, settings.package, self._where)
-        self._load = Load(
-            path=str(path.resolve()),
-            n_ctx=settings.n_ctx,
-            n_batch=settings.n_batch,
-            n_threads=settings.n_threads,
-            n_gpu_layers=settings.n_gpu_layers,
+        source = await find(settings.path, settings.package, self._where)
+        memory = await estimate(
+            source,
+            self._shape(),
+            self._placement(),
+            workers=settings.workers,
+            at_most=1 if settings.n_gpu_layers else _usable_cores(),
+            where=self._where,
         )
-        digest = await asyncio.to_thread(sha256, path)
-        ready = await self._start()
+        self.parallel = memory.workers * settings.batch
+        found = await source.facts(self._where)
+        load = self._load(source.path)
+        self._pool = Pool(load, memory.workers, self._where, settings.stall_seconds)
+        ready = await self._pool.open()
+        self._dialect = dialects.load(ready.dialect, self._where)
         return {
-            "file": path.name,
-            "sha256": digest,
-            "size_bytes": path.stat().st_size,
-            "dialect": f"{settings.dialect} {self._dialect.version}",
+            **found,
+            "memory": memory.facts(),
+            "dialect": f"{ready.dialect} {self._dialect.version}",
             "context_window": ready.facts["n_ctx"],
+            "workers": memory.workers,
+            "reproducible": settings.inexact is None,
+            "not_reproducible_because": settings.inexact,
             **ready.facts,
         }
 
     async def reply(self, request: Request) -> Completion:
-        """Answer one request, from a fresh worker where the last one has died: what it had
-        evaluated is evaluated again, to the same tokens."""
-        await self.probe()
-        assert self._worker is not None
-        dialect = self._dialect
-        assert dialect.render is not None
-        grammar = (
-            dialect.grammar(request.tools, force_call=request.force_call)
-            if dialect.grammar
-            else None
-        )
-        generate = Generate(
-            run=request.run,
-            prompt=tuple(dialect.render(request.conversation, request.tools)),
-            sampling=self._settings.sampling,
-            seed=request.seed,
-            max_tokens=request.max_tokens,
-            stops=dialect.stops,
-            grammar=grammar,
-        )
-        return self._completion(await self._ask(generate), request.turn)
+        """Answer one request, from a fresh worker where the last one has died."""
+        assert self._pool is not None, "open() comes first"
+        async with self._pool.seat(request.run) as seat:
+            worker = await seat.post.ready()
+            answer = await worker.ask(
+                Generate(
+                    id=worker.new_id(),
+                    slot=seat.slot,
+                    run=request.run,
+                    conversation=tuple(request.conversation),
+                    tools=tuple(request.tools),
+                    sampling=self._settings.sampling,
+                    seed=request.seed,
+                    max_tokens=request.max_tokens,
+                    force_call=request.force_call,
+                )
+            )
+            if isinstance(answer, Failed):
+                raise InfrastructureFault("bad_request", f"{self._where}: {answer.reason}")
+            assert isinstance(answer, Generated)
+            completion = self._completion(answer, request.turn)
+            # What makes no call is mostly the last that is heard of a run.
+            seat.over = not completion.tool_calls
+            return completion
 
     async def probe(self) -> None:
         """See to it that a worker is there, with the model loaded."""
-        if self._worker is None or not self._worker.alive:
-            try:
-                await self._start()
-            except BadInput as refused:
-                # It did load when the campaign began: now there is no memory, or no file.
-                raise InfrastructureFault("process_died", str(refused)) from None
+        assert self._pool is not None, "open() comes first"
+        await self._pool.probe()
 
     async def close(self) -> None:
-        """End the worker."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.kill()
+        """End the workers."""
+        if self._pool is not None:
+            await self._pool.close()
+
+    def _shape(self) -> Shape:
+        settings = self._settings
+        return Shape(
+            n_ctx=settings.n_ctx,
+            slots=settings.batch,
+            n_batch=settings.n_batch,
+            n_ubatch=settings.n_batch,
+            flash_attention=settings.flash_attention,
+            kv_type_k=settings.kv_type_k,
+            kv_type_v=settings.kv_type_v,
+        )
+
+    def _placement(self) -> Placement:
+        settings = self._settings
+        return Placement(
+            n_gpu_layers=settings.n_gpu_layers,
+            split_mode=settings.split_mode,
+            main_gpu=settings.main_gpu,
+            tensor_split=settings.tensor_split,
+        )
+
+    def _load(self, path: Path) -> Load:
+        settings = self._settings
+        return Load(
+            path=str(path),
+            dialect=settings.dialect,
+            template=_text(settings.template, self._where),
+            template_arguments=settings.template_arguments,
+            today=settings.today,
+            n_ctx=settings.n_ctx,
+            n_batch=settings.n_batch,
+            n_threads=settings.n_threads,
+            slots=settings.batch,
+            reuse=settings.reuse,
+            cache_bytes=settings.cache_mib << 20,
+            n_gpu_layers=settings.n_gpu_layers,
+            flash_attention=settings.flash_attention,
+            kv_type_k=settings.kv_type_k,
+            kv_type_v=settings.kv_type_v,
+            split_mode=settings.split_mode,
+            main_gpu=settings.main_gpu,
+            tensor_split=settings.tensor_split,
+        )
 
     def _completion(self, generated: Generated, turn: int) -> Completion:
-        parsed = self._dialect.parse(generated.text, turn)
+        assert self._dialect is not None
+        whole = generated.opening + generated.text
+        parsed = self._dialect.parse(whole, turn)
         called = parsed.tool_calls and generated.finish_reason == "stop"
         return Completion(
             text=parsed.text,
@@ -144,27 +274,25 @@ class Model:
             usage=Usage(input=generated.input, cached=generated.cached, output=generated.output),
             first_token_seconds=generated.first_token_seconds,
             model_seconds=generated.seconds,
-            raw=generated.text if parsed.malformed else None,
+            raw=whole if parsed.text != whole.strip() or parsed.malformed else None,
             malformed=parsed.malformed,
+            compute=generated.compute,
         )
 
-    async def _ask(self, generate: Generate) -> Generated:
-        assert self._worker is not None
-        answer = await self._worker.ask(generate)
-        if not isinstance(answer, Generated):
-            raise InfrastructureFault("garbled", f"{self._where}: the worker said {answer.type!r}")
-        return answer
 
-    async def _start(self) -> Ready:
-        """A fresh worker with the model loaded; raises BadInput where it cannot be."""
-        assert self._load is not None, "open() comes first"
-        await self.close()
-        self._worker = await Worker.start(self._where, self._settings.stall_seconds)
-        answer = await self._worker.ask(self._load)
-        if isinstance(answer, Refused):
-            await self._worker.kill()
-            words = f" ({self._worker.last_words})" if self._worker.last_words else ""
-            raise BadInput(f"{self._where}: {self._load.path}: {answer.reason}{words}")
-        if not isinstance(answer, Ready):
-            raise InfrastructureFault("garbled", f"{self._where}: the worker said {answer.type!r}")
-        return answer
+def _text(template: str | None, where: str) -> str | None:
+    """The text of the template's file; raises BadInput where it cannot be read."""
+    if template is None:
+        return None
+    path = Path(template).expanduser()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise BadInput(f"{where}: template {path}: {reason}; mend its path") from None
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use; two threads that share one are no faster than one here."""
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return min(cores, len(os.sched_getaffinity(0))) if sys.platform == "linux" else cores

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from typing import Self
@@ -15,12 +17,11 @@ from pydantic import ValidationError
 from harness.errors import InfrastructureFault
 from harness.models.llama_cpp.protocol import (
     FROM_WORKER,
+    Answer,
     Beat,
+    Cancel,
     Generate,
-    Generated,
     Load,
-    Ready,
-    Refused,
 )
 
 _LONGEST_LINE = 64 << 20
@@ -35,7 +36,12 @@ class Worker:
         self._where = where
         self._stall_seconds = stall_seconds
         self._said = ""
+        self._hung = False
+        self._ids = itertools.count(1)
+        self._heard = time.monotonic()
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._listening = asyncio.create_task(self._listen())
+        self._reading = asyncio.create_task(self._read())
 
     @classmethod
     async def start(cls, where: str, stall_seconds: float) -> Self:
@@ -53,29 +59,37 @@ class Worker:
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    async def ask(self, message: Load | Generate) -> Ready | Refused | Generated:
-        """Say a line and wait for the answer, for as long as there are signs of life.
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
-        Raises InfrastructureFault where the process ends or falls silent. A worker that
-        is not waited for to the end (also when cancelled) is killed: it would answer too late.
+    def new_id(self) -> int:
+        """An id for the next ``Generate``."""
+        return next(self._ids)
+
+    async def ask(self, message: Load | Generate) -> Answer:
+        """Say a line and wait for its answer, for as long as there are signs of life. Others may
+        be waited for meanwhile.
+
+        Raises InfrastructureFault where the process ends or falls silent. Where nobody waits any
+        more (this was cancelled), the worker is told so and goes on with the others.
         """
-        done = False
+        if not self._waiting:
+            self._heard = time.monotonic()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[message.id] = answer
         try:
-            answer = await self._converse(message)
-            done = True
-            return answer
-        except TimeoutError:
-            silence = f"{self._stall_seconds:g} s"
-            raise InfrastructureFault(
-                "process_hung", f"{self._where}: the model's process was silent for {silence}"
-            ) from None
-        except (EOFError, ConnectionError, ValidationError):
-            raise InfrastructureFault(
-                "process_died", f"{self._where}: {await self.obituary()}"
-            ) from None
+            await self._say(message)
+            await self._watch(answer)
+            return await answer
+        except ConnectionError:
+            raise await self._fault() from None
+        except asyncio.CancelledError:
+            with suppress(ConnectionError):
+                await self._say(Cancel(id=message.id))
+            raise
         finally:
-            if not done:
-                await self.kill()
+            del self._waiting[message.id]
 
     async def kill(self) -> None:
         """End the process and wait until it is gone. May be called twice."""
@@ -87,32 +101,61 @@ class Worker:
         await self._process.wait()
         await self._listening
 
-    async def obituary(self) -> str:
-        """How the process ended, and its last words; it is killed if it has not ended."""
-        await self.kill()
-        code = self._process.returncode
-        assert code is not None
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return f"the model's process {how}" + (f": {self.last_words}" if self.last_words else "")
-
     @property
     def last_words(self) -> str:
         """The end of what the process wrote to stderr, in one line."""
         return " ".join(self._said.split())[-300:]
 
-    async def _converse(self, message: Load | Generate) -> Ready | Refused | Generated:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(message.model_dump_json().encode() + b"\n")
-        await stdin.drain()
-        while True:
-            line = await asyncio.wait_for(stdout.readline(), self._stall_seconds)
-            if not line.endswith(b"\n"):
-                raise EOFError
-            answer = FROM_WORKER.validate_json(line)
-            if not isinstance(answer, Beat):
-                return answer
+    async def _say(self, message: Load | Generate | Cancel) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(message.model_dump_json().encode() + b"\n")
+        await self._process.stdin.drain()
+
+    async def _watch(self, answer: asyncio.Future[Answer]) -> None:
+        """Wait for an answer; a process that falls silent is killed, which answers it too."""
+        while not answer.done():
+            silent = time.monotonic() - self._heard
+            if silent >= self._stall_seconds:
+                self._hung = True
+                await self.kill()
+                await self._reading
+                return
+            await asyncio.wait([answer], timeout=self._stall_seconds - silent)
+
+    async def _read(self) -> None:
+        """Hand out answers as they come; where no more can come, the fault is the answer."""
+        with suppress(EOFError, ValidationError, ValueError, ConnectionError):
+            while True:
+                answer = await self._next()
+                if not isinstance(answer, Beat) and answer.id in self._waiting:
+                    self._waiting[answer.id].set_result(answer)
+        fault = await self._fault()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(fault)
+
+    async def _next(self) -> Answer | Beat:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        self._heard = time.monotonic()
+        return FROM_WORKER.validate_json(line)
+
+    async def _fault(self) -> InfrastructureFault:
+        """Whose silence it was: how the process ended, and its last words. It is killed if it has
+        not ended."""
+        await self.kill()
+        if self._hung:
+            silence = f"the model's process was silent for {self._stall_seconds:g} s"
+            return InfrastructureFault("process_hung", f"{self._where}: {silence}")
+        code = self._process.returncode
+        assert code is not None
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        words = f": {self.last_words}" if self.last_words else ""
+        return InfrastructureFault(
+            "process_died", f"{self._where}: the model's process {how}{words}"
+        )
 
     async def _listen(self) -> None:
         """Keep the end of what the process writes to stderr."""

@@ -1,21 +1,35 @@
 """The process that holds the engine: lines of the protocol in, lines out, until stdin ends.
 
-It is a process of its own because a failed assertion in the engine ends the process it is in.
+It is a process of its own because a failed assertion in the engine ends the process it is in,
+and because a chat template is code that somebody else wrote.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import IO
 
 from llama_cpp import llama_cpp
 
 from harness.models.llama_cpp.engine import Engine, LoadError
-from harness.models.llama_cpp.protocol import FROM_PARENT, Beat, Generate, Load, Ready, Refused
+from harness.models.llama_cpp.protocol import (
+    FROM_PARENT,
+    Beat,
+    Cancel,
+    Failed,
+    Generate,
+    Load,
+    Ready,
+    Refused,
+)
+from harness.models.llama_cpp.rendering import Renderer, RenderError
 from harness.records import Record
 
 BEAT_SECONDS = 0.5
@@ -35,29 +49,54 @@ def main() -> None:
     began = time.monotonic()
     try:
         engine = Engine(load)
-    except LoadError as error:
+        renderer = Renderer(load, engine.vocabulary)
+    except (LoadError, RenderError) as error:
         _say(out, Refused(reason=str(error)))
         return
-    facts = engine.facts() | {"load_seconds": round(time.monotonic() - began, 3)}
-    _say(out, Ready(facts=facts))
-    for line in sys.stdin.buffer:
-        request = FROM_PARENT.validate_json(line)
-        assert isinstance(request, Generate)
-        _say(out, engine.generate(request, _Pulse(out)))
+    facts = engine.facts() | renderer.facts() | {"load_seconds": round(time.monotonic() - began, 3)}
+    _say(out, Ready(dialect=renderer.dialect, facts=facts))
+    _serve(engine, renderer, out)
 
 
-class _Pulse:
-    """Tells the parent now and then that work goes on."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        self._out = out
-        self._last = time.monotonic()
-
-    def __call__(self) -> None:
+def _serve(engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:
+    """Answer until there is nobody to answer. What came in is looked at between two steps."""
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(inbox,), daemon=True).start()
+    spoken = time.monotonic()
+    while True:
+        for line in _waiting(inbox, block=not engine.busy):
+            if not line:
+                return
+            message = FROM_PARENT.validate_json(line)
+            match message:
+                case Generate():
+                    try:
+                        engine.begin(renderer.question(message))
+                    except (RenderError, ValueError) as error:
+                        _say(out, Failed(id=message.id, reason=str(error)))
+                case Cancel():
+                    engine.cancel(message.id)
+        for generated in engine.step():
+            _say(out, generated)
         now = time.monotonic()
-        if now - self._last >= BEAT_SECONDS:
-            self._last = now
-            _say(self._out, Beat())
+        if now - spoken >= BEAT_SECONDS:
+            spoken = now
+            _say(out, Beat())
+
+
+def _listen(inbox: queue.SimpleQueue[bytes]) -> None:
+    """Take in the parent's lines as they come; an empty one says that it is gone."""
+    for line in sys.stdin.buffer:
+        inbox.put(line)
+    inbox.put(b"")
+
+
+def _waiting(inbox: queue.SimpleQueue[bytes], *, block: bool) -> Iterator[bytes]:
+    """The lines that have come in; with ``block``, at least one."""
+    if block:
+        yield inbox.get()
+    while not inbox.empty():
+        yield inbox.get()
 
 
 def _say(out: IO[bytes], message: Record) -> None:

@@ -1,0 +1,115 @@
+"""A model's tokens: text to tokens, tokens to text, and which of them are special."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
+
+from harness.dialects import Segment
+
+
+class Vocabulary:
+    """The vocabulary of a loaded model.
+
+    ``control`` are the texts of tokens that a text cannot spell unless it is markup,
+    ``user_defined`` of those that llama.cpp finds in any text. ``bos`` and ``eos`` are texts,
+    empty where there is none. ``template`` is the file's own chat template.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._vocab = C.llama_model_get_vocab(model)
+        self.size: int = C.llama_vocab_n_tokens(self._vocab)
+        self.control, self.user_defined = self._special()
+        self.bos = self._text(C.llama_vocab_bos(self._vocab))
+        self.eos = self._text(C.llama_vocab_eos(self._vocab))
+        template: bytes | None = C.llama_model_chat_template(model, None)
+        self.template = template.decode(errors="replace") if template else None
+        self._pieces: dict[int, tuple[bytes, bool]] = {}
+        self._buffer = ctypes.create_string_buffer(256)
+        self._delimiter: re.Pattern[str] | None = None
+
+    @property
+    def handle(self) -> Any:
+        """The vocabulary as the C interface wants it."""
+        return self._vocab
+
+    def guard(self, delimiters: Iterable[str]) -> None:
+        """Have these user-defined tokens be plain characters in text that is no markup."""
+        ordered = sorted(delimiters, key=len, reverse=True)
+        self._delimiter = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def prompt(self, segments: Iterable[Segment]) -> list[list[int]]:
+        """The tokens of a prompt's segments, with the BOS token before them where the file asks
+        for one and the text does not begin with it. A segment without tokens is left out."""
+        tokens = [found for segment in segments if (found := self._tokenize(segment))]
+        bos = C.llama_vocab_bos(self._vocab)
+        if C.llama_vocab_get_add_bos(self._vocab) and (not tokens or tokens[0][0] != bos):
+            tokens[:1] = [[bos, *(tokens[0] if tokens else [])]]
+        return tokens
+
+    def piece(self, token: int) -> tuple[bytes, bool]:
+        """A token's bytes, and whether it ends a reply."""
+        if token not in self._pieces:
+            ends = bool(C.llama_vocab_is_eog(self._vocab, token))
+            self._pieces[token] = self._bytes(token), ends
+        return self._pieces[token]
+
+    def characters(self, token: int) -> bytes:
+        """A token's bytes, if it is nothing more than its characters."""
+        attributes = C.llama_vocab_get_attr(self._vocab, token)
+        more = attributes & (C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        return b"" if more else self.piece(token)[0]
+
+    def _tokenize(self, segment: Segment) -> list[int]:
+        """A segment's tokens. Delimiters count only in its markup: in what a tool or a person
+        wrote, ``<|im_end|>`` is ten characters and no end of anything."""
+        tokens: list[int] = []
+        for piece in segment:
+            if piece.markup or self._delimiter is None:
+                tokens += self._tokens(piece.text, markup=piece.markup)
+                continue
+            start = 0
+            # llama.cpp finds user-defined tokens in every text, so such a text is cut in two
+            # behind a delimiter's first character.
+            for found in self._delimiter.finditer(piece.text):
+                tokens += self._tokens(piece.text[start : found.start() + 1], markup=False)
+                start = found.start() + 1
+            tokens += self._tokens(piece.text[start:], markup=False)
+        return tokens
+
+    def _tokens(self, text: str, *, markup: bool) -> list[int]:
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 2
+        found = (C.llama_token * room)()
+        count = C.llama_tokenize(self._vocab, data, len(data), found, room, False, markup)
+        if count < 0:
+            raise RuntimeError(f"{len(data)} bytes became more than {room} tokens")
+        return found[:count]
+
+    def _bytes(self, token: int) -> bytes:
+        buffer = self._buffer
+        length = C.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        if length < 0:
+            buffer = ctypes.create_string_buffer(-length)
+            length = C.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
+        return buffer.raw[:length]
+
+    def _text(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return (C.llama_vocab_get_text(self._vocab, token) or b"").decode(errors="replace")
+
+    def _special(self) -> tuple[frozenset[str], frozenset[str]]:
+        control: set[str] = set()
+        user_defined: set[str] = set()
+        for token in range(self.size):
+            attributes = C.llama_vocab_get_attr(self._vocab, token)
+            if attributes & C.LLAMA_TOKEN_ATTR_CONTROL:
+                control.add(self._text(token))
+            elif attributes & C.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                user_defined.add(self._text(token))
+        return frozenset(control), frozenset(user_defined)
