@@ -322,6 +322,34 @@ def test_what_others_wrote_never_becomes_a_control_token(name: str) -> None:
     assert [text for text in HOSTILE if controls(text) != honest] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "wants"),
+    [
+        ("Qwen-Qwen3-0.6B", Form()),
+        ("meetkai-functionary-medium-v3.2", Form(arguments="text")),
+        ("meta-llama-Llama-3.1-8B-Instruct", Form(several=False)),
+        ("openai-gpt-oss-120b", Form(several=False, thinking_beside_text=False)),
+        ("mistralai-Mistral-Nemo-Instruct-2407", Form(system=False)),
+        ("Kimi-K2-Instruct", Form(ids="named")),
+        ("google-gemma-4-31B-it-interleaved", Form(results_inside=True)),
+        ("llama-cpp-deepseek-r1", Form(text_beside_calls=False)),
+        ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", Form(empty=None, tools=False)),
+        ("LFM2-8B-A1B", Form(calls=False)),
+        ("google-gemma-2-2b-it", Form(system=False, tools=False, calls=False, results=False)),
+    ],
+)
+def test_what_a_template_wants_is_found_out_by_probes(name: str, wants: Form) -> None:
+    assert template(name).form == wants
+
+
+def test_one_reply_of_several_calls_is_told_as_several_where_a_template_takes_one() -> None:
+    results = [answered(1, "zq1"), answered(1, "zq2", 2)]
+    conversation = [*OPENING, called(1, {"command": "a"}, {"command": "b"}), *results]
+    text = template("meta-llama-Llama-3.1-8B-Instruct").render(conversation, TOOLS).text
+    shown = [text.index(word) for word in ('"command": "a"', "zq1", '"command": "b"', "zq2")]
+    assert shown == sorted(shown)
+
+
 REWRITING = {
     # They close the last result in another way than those before.
     "Bielik-11B-v3.0-Instruct",

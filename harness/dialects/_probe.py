@@ -80,7 +80,7 @@ def probe(trial: Trial) -> Findings:
         calls=calls,
         results=results,
         several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
-        text_beside_calls="zqvalue1" in speaking,
+        text_beside_calls=not calls or "zqvalue1" in speaking,
         thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
     )
     texts = [written, *(trial(_PLAIN[:number], [_TOOL], form) for number in (2, 3))]

@@ -45,11 +45,14 @@ _OPENING = re.compile(
 """What the end of a prompt may write of the reply itself: thinking that it begins, or leaves out.
 That cannot be told from the template alone: many write ``<think>`` in every reply."""
 
-_KEPT = 512
-"""How many beginnings of conversations are kept as rendered."""
+_KEPT = 32_000_000
+"""How many characters of rendered beginnings of conversations are kept."""
 
-_REFUSALS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a template raises that cannot show what it was given; also RecursionError, below."""
+_REFUSALS = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(MemoryError, RecursionError),
+)
+"""What a template raises that cannot show what it was given."""
 
 _WORDS = "zqwords"
 _HELLO = Prompt(role="user", content="Hello.")
@@ -104,9 +107,13 @@ class ChatTemplate:
         self._words = by_prompt
         self._found = probe(self._trial)
         self.form = self._found.form
-        self._guard = Guard(specials, delimiters([*texts, *self._found.texts]))
+        asked = by_prompt.describe([]) if by_prompt else ""
+        self._guard = Guard(specials, delimiters([*texts, *self._found.texts, asked]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
-        self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
+        self._kept = 0
+        self._example = ""
+        if self.form.calls and not self.form.tools:
+            self._example = self.written([_HELLO], _CALLING, []).strip()
 
     def render(self, conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> Rendered:
         """The prompt for the model's next reply; raises BadInput where the template refuses it."""
@@ -163,9 +170,10 @@ class ChatTemplate:
     ) -> str:
         try:
             return self._text(messages, shown, guard, opens_reply=opens_reply)
-        except (*_REFUSALS, RecursionError) as error:
+        except _REFUSALS as error:
             raise BadInput(
-                f"the chat template refuses the conversation: {error or type(error).__name__}; "
+                "the chat template refuses the conversation: "
+                f"{str(error)[:300] or type(error).__name__}; "
                 "set template to a file with one that takes it"
             ) from None
 
@@ -190,11 +198,14 @@ class ChatTemplate:
         for number, message in enumerate(conversation, start=1):
             key = hash((key, _content(message)))
             if key not in self._beginnings:
-                self._beginnings[key] = self._beginning(conversation[:number], shown, guard)
+                text = self._beginning(conversation[:number], shown, guard)
+                self._beginnings[key] = text
+                self._kept += len(text or "")
             self._beginnings.move_to_end(key)
             texts.append(self._beginnings[key])
-        while len(self._beginnings) > _KEPT:
-            self._beginnings.popitem(last=False)
+        while self._kept > _KEPT:
+            _, text = self._beginnings.popitem(last=False)
+            self._kept -= len(text or "")
         return texts
 
     def _beginning(
@@ -202,7 +213,7 @@ class ChatTemplate:
     ) -> str | None:
         try:
             return self._text(said(conversation, self.form), shown, guard, opens_reply=False)
-        except (*_REFUSALS, RecursionError):
+        except _REFUSALS:
             return None  # no conversation may end here, so no segment does
 
     def _text(
@@ -265,7 +276,7 @@ class ChatTemplate:
         try:
             messages = formed(messages, form, None, "")
             return self._run(messages, tools, form, opens_reply=opens_reply)
-        except (*_REFUSALS, RecursionError):
+        except _REFUSALS:
             return ""
 
 
