@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from harness.attribution import RULES
+from harness.conversation import as_carried_out, final_answer
 from harness.errors import BadInput, InfrastructureFault, from_os_error
 from harness.left import take_down
 from harness.loop import play
@@ -23,19 +24,20 @@ from harness.models import Model, Request
 from harness.outcome import classify
 from harness.records import (
     Completion,
+    Earlier,
     Event,
     Fault,
     Graded,
     Message,
     Outcome,
     Prompt,
-    Reply,
     Signal,
     Started,
     ToolCall,
     ToolResult,
     Verdict,
 )
+from harness.rescue import Rescue, none
 from harness.sandbox import Limits, Sandbox
 from harness.schedule import turn_seed
 from harness.task import FinishedRun, Task, grade
@@ -58,7 +60,7 @@ Ask = Callable[[Request, Record], Awaitable[Completion]]
 
 @dataclass(frozen=True)
 class Stage:
-    """What an attempt needs beside its header."""
+    """What an attempt needs beside its header. ``earlier`` is what stands before its task."""
 
     task: Task
     variant: Variant
@@ -66,6 +68,8 @@ class Stage:
     sandbox: Sandbox
     limits: Limits
     judge: Callable[[FinishedRun], Verdict] = grade
+    earlier: Earlier | None = None
+    rescue: Rescue = none
 
 
 def directly(model: Model) -> Ask:
@@ -151,7 +155,7 @@ async def _play_and_grade(
         async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
             return await asyncio.to_thread(toolbox.call, turn, call)
 
-        async for event in play(opening(stage), respond, act, budgets):
+        async for event in play(opening(stage), respond, act, budgets, stage.rescue):
             note(event)
         note(await asyncio.to_thread(take_down, workspace, stage.variant))
         note(await asyncio.to_thread(_grade, stage, workspace, events))
@@ -159,18 +163,13 @@ async def _play_and_grade(
         await asyncio.shield(asyncio.to_thread(_clear_away, stage.sandbox, workspace, database))
 
 
-def opening(stage: Stage) -> tuple[Prompt, ...]:
-    """The messages that a run begins with."""
+def opening(stage: Stage) -> tuple[Prompt | Earlier, ...]:
+    """What a run begins with."""
     return (
         Prompt(role="system", content=stage.task.system_prompt),
+        *([stage.earlier] if stage.earlier else []),
         Prompt(role="user", content=stage.variant.instruction),
     )
-
-
-def final_answer(events: Sequence[Event]) -> str:
-    """The text of the last reply, if it made no call; else there was no answer."""
-    replies = [event for event in events if isinstance(event, Reply)]
-    return replies[-1].text if replies and not replies[-1].tool_calls else ""
 
 
 def _lay_out(stage: Stage) -> tuple[Path, Path | None]:
@@ -201,7 +200,7 @@ def _grade(stage: Stage, workspace: Path, events: Sequence[Event]) -> Graded:
         task=stage.task,
         variant=stage.variant,
         answer=final_answer(events),
-        events=tuple(events),
+        events=tuple(as_carried_out(events)),
         workspace=workspace,
         sandbox=stage.sandbox,
     )

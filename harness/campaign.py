@@ -73,7 +73,7 @@ def survey(folder: CampaignFolder) -> Work:
         suite=suite.name,
         models=tuple(model.name for model in campaign.models),
         tasks=tuple(task.id for task in suite.tasks),
-        runs_per_task=campaign.runs_per_task,
+        runs_per_task=campaign.runs_in_all,
         seed=campaign.seed,
     )
     owed: list[Run] = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, NonNegativeInt, SerializeAsAny
 
 from harness import sandbox
 from harness.errors import BadInput, did_you_mean
 from harness.models import ModelSettings, load_kind
-from harness.records import Budgets, Record
+from harness.records import Budgets, OnLeak, Record
 from harness.task import Task
 from harness.toml_file import read_toml, validate
 
@@ -51,6 +51,16 @@ class Campaign(Record):
     note: str = Field(default="", description="one sentence for readers, printed with the results")
     runs_per_task: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
+    on_leak: OnLeak = Field(
+        default="fail",
+        description="a reply that spells a call as text: 'fail'; 'nudge': the model is told, once "
+        "a run; 'recover': its calls are read and carried out. The strict score is always 'fail'",
+    )
+    context_load: tuple[NonNegativeInt, ...] = Field(
+        default=(0,),
+        min_length=1,
+        description="tokens, about, of earlier turns before the task; runs_per_task with each",
+    )
     variants: Literal["fixed", "seeded"] = Field(
         default="fixed", description="'fixed': tasks as published; 'seeded': each run its own"
     )
@@ -63,6 +73,15 @@ class Campaign(Record):
     budgets: BudgetOverrides = BudgetOverrides()
     infrastructure: Infrastructure = Infrastructure()
     models: tuple[SerializeAsAny[ModelSettings], ...] = Field(min_length=1)
+
+    @property
+    def runs_in_all(self) -> int:
+        """Runs of a task: as many as asked for with each load of the context."""
+        return self.runs_per_task * len(self.context_load)
+
+    def load_of(self, repetition: int) -> int:
+        """With how many tokens before it a repetition begins; they take turns."""
+        return self.context_load[(repetition - 1) % len(self.context_load)]
 
     def budgets_for(self, task: Task) -> Budgets:
         """What a model may spend on one run of ``task``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from harness.config import Campaign
 from harness.errors import BadInput
@@ -10,13 +11,16 @@ from harness.records import ModelRecord
 from harness.store import CampaignFolder, Manifest
 from harness.task import Suite
 
+YOUNGER: dict[str, Any] = {"on_leak": "fail", "context_load": [0]}
+"""Keys that older manifests do not have, and what held for them."""
+
 
 def refuse_changes(
     manifest: Manifest, folder: CampaignFolder, campaign: Campaign, suite: Suite
 ) -> None:
     """A campaign's runs must all be of one kind; raises BadInput naming what has changed."""
     now = campaign.resolved()
-    for key, then in manifest.config.items():
+    for key, then in (YOUNGER | manifest.config).items():
         if now.get(key) != then:
             raise BadInput(
                 f"{folder.config}: {key!r} has changed since the campaign began (it was "

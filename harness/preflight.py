@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.config import Campaign
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
 from harness.records import Completion, ModelRecord, Prompt
 from harness.store import Manifest
+from harness.task import Suite
 from harness.toolbox import flaw_in, schemas
 
 LEAST_DISK = 256 << 20
@@ -48,6 +50,19 @@ def machine_is_fit(folder: Path, manifest: Manifest | None) -> None:
         raise BadInput(
             f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but the campaign began "
             f"{manifest.started_at:%Y-%m-%d %H:%M}; set the clock"
+        )
+
+
+def refuse_too_full(campaign: Campaign, suite: Suite, model: ModelRecord) -> None:
+    """Raises BadInput where the greatest load of the context, and one reply as long as it may be,
+    do not fit into the model's window. An unknown window refuses nothing."""
+    window, load = model.observed.get("context_window"), max(campaign.context_load)
+    reply = max(campaign.budgets_for(task).tokens_per_turn for task in suite.tasks)
+    if load and isinstance(window, int) and load + reply > window:
+        raise BadInput(
+            f"model {model.name!r}: a context_load of {load} tokens and a reply of up to {reply} "
+            f"do not fit into its context of {window}; take a smaller load or tokens_per_turn, "
+            "or give the model a larger context"
         )
 
 

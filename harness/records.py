@@ -2,8 +2,11 @@
 
     started                     who plays what, under which budgets, with which versions
     prompt                      a message that enters the prompt: the system's, the user's
+    earlier                     turns about something else, made up to load the context; most
+                                runs have none, the others between the two prompts
     ((repeat)*                  one turn: what the world spoilt of it and was asked for again,
      reply (signal)*              what the model said, what was notable in it,
+     (prompt | recovered)?        how a leak was met: by a nudge, or by its calls, recovered,
      (tool_result (signal)*)*)*   and what each tool answered
     ended                       why the loop stopped: answered, or a budget ran out
     fault                       ... or the world failed; then nothing was graded
@@ -82,6 +85,10 @@ SignalName = Literal[
 
 FinishReason = Literal["stop", "tool_calls", "length", "context", "filtered"]
 
+OnLeak = Literal["fail", "nudge", "recover"]
+"""What becomes of a reply that spells a call, or a template's delimiters, as text: it is the
+answer, and fails; the model is told, once; or its calls are taken out of the text."""
+
 
 def _well_formed(text: str) -> str:
     """A model may write ``\\ud800``: half a character, which no file could hold."""
@@ -107,6 +114,10 @@ class _WellFormed:
 
 Text = Annotated[str, _WellFormed]
 """Text from outside: whatever it was, it can be written as UTF-8."""
+
+
+def _is_null(value: object) -> bool:
+    return value is None
 
 
 class Record(BaseModel):
@@ -223,6 +234,13 @@ class Started(Record):
     sandbox: dict[str, Any]
     versions: dict[str, str]
     started_at: datetime
+    on_leak: OnLeak = Field(default="fail", exclude_if=lambda value: value == "fail")
+    context_load: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda value: value == 0,
+        description="tokens, about, of earlier turns before the task",
+    )
 
 
 class Prompt(Record):
@@ -231,6 +249,12 @@ class Prompt(Record):
     type: Literal["prompt"] = "prompt"
     role: Literal["system", "user"]
     content: Text
+    nudge_after: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=_is_null,
+        description="of a nudge: the turn whose reply leaked; null: no nudge",
+    )
 
 
 class Compute(Record):
@@ -281,6 +305,22 @@ class Reply(Completion):
     turn: int = Field(ge=1)
 
 
+class Recovered(Record):
+    """The calls that a reply had spelled as text, read out of it after all and carried out. The
+    model made none of them: its reply stands in the transcript as it gave it.
+
+    The conversation that goes on holds the reply with these calls and with ``text``, which is
+    what was left of it.
+    """
+
+    type: Literal["recovered"] = "recovered"
+    turn: int = Field(ge=1)
+    dialect: str = Field(description="the one that read them")
+    version: int = Field(description="the dialect's")
+    text: Text
+    tool_calls: tuple[ToolCall, ...] = Field(min_length=1)
+
+
 class ToolResult(Record):
     """What a tool answered: ``content`` is what the model sees, whether or not it went well."""
 
@@ -291,6 +331,15 @@ class ToolResult(Record):
     content: Text
     ok: bool
     seconds: float | None
+
+
+class Earlier(Record):
+    """Turns about something else that stand before the task, to load the context. Nobody played
+    them: no reply in here is the model's, and none of it counts as a turn, a call or a token."""
+
+    type: Literal["earlier"] = "earlier"
+    tokens: int = Field(ge=1, description="how many were asked for; by a rule of thumb")
+    messages: tuple[Annotated[Prompt | Reply | ToolResult, Field(discriminator="type")], ...]
 
 
 class Signal(Record):
@@ -408,6 +457,11 @@ class Outcome(Record):
     cause: Cause | None = None
     budget: BudgetName | None = None
     signals: tuple[SignalName, ...] = ()
+    rescued: OutcomeName | None = Field(
+        default=None,
+        exclude_if=_is_null,
+        description="what it would have been, had the rescue of a leak counted; null: none needed",
+    )
     seconds: float | None
     ended_at: datetime
 
@@ -415,8 +469,10 @@ class Outcome(Record):
 Event = Annotated[
     Started
     | Prompt
+    | Earlier
     | Repeat
     | Reply
+    | Recovered
     | ToolResult
     | Signal
     | Ended

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from harness.leaks import in_words, leaks_in
 from harness.records import Reply, Signal
-
-LEAKS = re.compile(
-    r"""
-      <\|[a-z][a-z0-9_]*\|?>                # ChatML, Llama 3, Gemma 4, gpt-oss: <|im_end|>
-    | <(?:tool_call|channel|turn|tool_response)\|>          # Gemma 4 closing
-    | </?tool_call> | <function=[\w.-]+> | <parameter=[\w.-]+>   # Hermes, Qwen
-    | \[(?:TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|ARGS|/?INST)\]  # Mistral
-    | </?(?:start|end)_of_turn> | <(?:start|end)_function_call>    # Gemma 2, 3, FunctionGemma
-    | <\uff5c[\w\u2581]+\uff5c>               # DeepSeek
-    | ```tool_(?:code|call)                  # Gemma 3 by prompt
-    | \{\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters)"\s*:  # a bare JSON call
-    """,
-    re.VERBOSE,
-)
-"""Delimiters of chat templates and spellings of tool calls, whichever family they belong to."""
 
 
 def signals_in(reply: Reply) -> Iterator[Signal]:
@@ -35,11 +20,5 @@ def signals_in(reply: Reply) -> Iterator[Signal]:
         return
     if not reply.text.strip():
         yield Signal(turn=reply.turn, name="empty_reply", detail="neither text nor a tool call")
-    leaks = list(LEAKS.finditer(reply.text))
-    if leaks:
-        first = leaks[0]
-        yield Signal(
-            turn=reply.turn,
-            name="template_leakage",
-            detail=f"{first.group()!r} at character {first.start()}; {len(leaks)} in all",
-        )
+    if leaks := leaks_in(reply.text):
+        yield Signal(turn=reply.turn, name="template_leakage", detail=in_words(reply.text, leaks))

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 import structlog
 
-from harness import machine, predictions
+from harness import earlier, machine, predictions
 from harness.attempt import Record, Stage, play_attempt
 from harness.campaign import Choice, Work, everything, ready, survey
 from harness.errors import FairtrialError, InfrastructureFault
@@ -25,9 +25,10 @@ from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
 from harness.models.scripted import calls_in
-from harness.preflight import machine_is_fit, rehearse
+from harness.preflight import machine_is_fit, refuse_too_full, rehearse
 from harness.prices import price_of
 from harness.records import Completion, Event, Fault, ModelRecord, Outcome, Reply, Started
+from harness.rescue import rescue_of
 from harness.sandbox import Limits, Sandbox
 from harness.sandbox import make as make_sandbox
 from harness.schedule import Run, variant_seed
@@ -236,7 +237,15 @@ class _Sitting:
         seed = None
         if self.work.campaign.variants == "seeded":
             seed = variant_seed(self.work.campaign.seed, run.task, run.repetition)
-        return Stage(task, task.variant(seed), ask, self.sandbox, Limits())
+        return Stage(
+            task,
+            task.variant(seed),
+            ask,
+            self.sandbox,
+            Limits(),
+            earlier=earlier.turns(run.seed, self.work.campaign.load_of(run.repetition), task.tools),
+            rescue=rescue_of(self.work.campaign.on_leak, self.records[run.model]),
+        )
 
     def _header(self, run: Run, attempt: int, stage: Stage) -> Started:
         return Started(
@@ -256,6 +265,8 @@ class _Sitting:
             sandbox=self.sandbox_facts,
             versions=self.versions,
             started_at=datetime.now(UTC),
+            on_leak=self.work.campaign.on_leak,
+            context_load=self.work.campaign.load_of(run.repetition),
         )
 
     def _enter(
@@ -310,6 +321,7 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
             model = models[settings.name]
             began = time.monotonic()
             records[settings.name] = await _open_model(model, settings)
+            refuse_too_full(work.campaign, work.suite, records[settings.name])
             cold = {"cold_start_seconds": round(time.monotonic() - began, 3)}
             if preflight and model.rehearses:
                 watcher.tries(settings.name)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
@@ -106,8 +108,23 @@ def _arguments(tool: Tool, call: ToolCall) -> BaseModel:
     try:
         return tool.arguments.model_validate_json(call.arguments)
     except ValidationError as error:
+        with suppress(ValueError, RecursionError):  # a ValidationError is a ValueError
+            return tool.arguments.model_validate_json(_read_loosely(call.arguments, error))
         wrong = "; ".join(_sentence(tool, dict(detail)) for detail in error.errors())
         raise _BadCall("malformed_tool_call", f"bad arguments for {call.name}: {wrong}") from None
+
+
+def _read_loosely(arguments: str, error: ValidationError) -> str:
+    """JSON of the arguments, where line breaks may stand in a string as they are, and where a text
+    that stands for another type is read as JSON: some families write every value as text. Raises
+    ValueError or RecursionError where they are no object, or such a text is no JSON."""
+    values = json.loads(arguments, strict=False)
+    if not isinstance(values, dict):
+        raise ValueError("no JSON object")
+    for name in {name for detail in error.errors() for name in detail["loc"][:1]}:
+        if isinstance(values.get(name), str):
+            values[name] = json.loads(values[name])
+    return json.dumps(values)
 
 
 @cache

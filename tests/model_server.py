@@ -20,6 +20,7 @@ from aiohttp import web
 
 from harness.models.scripted import ScriptLine, read_script
 from harness.records import Completion, FinishReason, ToolCall, Usage
+from harness.rescue import NUDGE
 from harness.task import load_suite
 
 Play = Callable[["Question"], Completion]
@@ -34,11 +35,28 @@ class Question:
 
     @property
     def turn(self) -> int:
-        return 1 + [message["role"] for message in self.body["messages"]].count("assistant")
+        return 1 + [message["role"] for message in self._of_the_task].count("assistant")
 
     @property
     def instruction(self) -> str:
-        return next(str(m["content"]) for m in self.body["messages"] if m["role"] == "user")
+        return str(self._of_the_task[0]["content"])
+
+    @property
+    def nudged(self) -> bool:
+        return any(message.get("content") == NUDGE for message in self.body["messages"])
+
+    def before_the_leak(self) -> Question:
+        """The question as it was before a reply that leaked, and the nudge after it."""
+        messages = list(self.body["messages"])
+        at = [message.get("content") for message in messages].index(NUDGE)
+        return Question({**self.body, "messages": messages[: at - 1] + messages[at + 1 :]})
+
+    @property
+    def _of_the_task(self) -> list[Any]:
+        """The messages from the task's instruction on: what stands before it is another's."""
+        messages = self.body["messages"]
+        asked = [m["role"] == "user" and m["content"] != NUDGE for m in messages]
+        return list(messages[len(asked) - 1 - asked[::-1].index(True) :])
 
     @property
     def tool(self) -> str:
@@ -150,7 +168,8 @@ def oracle(suite: str) -> Play:
         ]
 
     def play(question: Question) -> Completion:
-        return replies[question.instruction][question.turn - 1]
+        script = replies[question.instruction]
+        return script[min(question.turn, len(script)) - 1]
 
     return play
 
@@ -183,6 +202,28 @@ def leaks(question: Question) -> Completion:
     """Calls a tool in words only, in the spelling of Hermes and Qwen."""
     call = json.dumps({"name": question.tool, "arguments": {}})
     return _says(f"<tool_call>\n{call}\n</tool_call>")
+
+
+def spelling_its_calls(play: Play, spell: Callable[[ToolCall], str]) -> Play:
+    """Plays as ``play`` does, but for its calls, which it writes as text until it is told."""
+
+    def spelled(question: Question) -> Completion:
+        if question.nudged:
+            return play(question.before_the_leak())
+        reply = play(question)
+        return _says("\n".join(map(spell, reply.tool_calls))) if reply.tool_calls else reply
+
+    return spelled
+
+
+def as_hermes(call: ToolCall) -> str:
+    """A call as Hermes and Qwen spell it."""
+    return f'<tool_call>\n{{"name": "{call.name}", "arguments": {call.arguments}}}\n</tool_call>'
+
+
+def as_nobody(call: ToolCall) -> str:
+    """A call in markup of Gemma 4's, as it was seen to leak: no dialect reads it."""
+    return f"<|channel>{call.name}{call.arguments}"
 
 
 def leaks_at_the_end(_: Question) -> Completion:

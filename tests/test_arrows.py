@@ -29,6 +29,8 @@ OPEN_TO_VERIFICATION = {
         f"harness.{name}"
         for name in ("records", "errors", "store", "predictions", "outcome", "task")
     ),
+    "harness.conversation",
+    "harness.leaks",
     "harness.terminal",
 }
 

@@ -36,14 +36,13 @@ from harness.records import (
 )
 from harness.sandbox import Limits
 from harness.sandbox import make as make_sandbox
-from harness.signals import LEAKS
+from harness.signals import signals_in
 from harness.store import CampaignFolder, read_transcript
 from harness.task import Task, load_suite
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, fairtrial
 from tests.transcripts import ending, plan_of, started, turn, write
 from verification import detectors as detectors_package
 from verification.detectors import detect, detectors
-from verification.detectors.template_leakage import leaks_in
 from verification.evidence import read
 from verification.exhibit import Link
 from verification.findings import exhibit
@@ -262,19 +261,13 @@ def test_findings_are_counted_for_people_with_one_to_read(tmp_path: Path) -> Non
     assert "tool_call_redundancy  [red]n" in console.file.getvalue()
 
 
-def test_whatever_the_harness_takes_for_a_leak_has_a_family() -> None:
-    leaks = ("<|channel>fs_read{", "<tool_call|>", "</tool_call>", "<function=shell>", "[INST]")
-    more = (
-        "<end_of_turn>",
-        "```tool_code",
-        "<|eot_id|>",
-        "<|im_end|>",
-        "<\uff5ctool\u2581sep\uff5c>",
-    )
-    json_call = '{"name": "shell", "arguments": {}}'
-    for text in (*leaks, *more, json_call, "<parameter=path>", "<|a_new_one|>"):
-        assert LEAKS.search(text)
-        assert [match.start() for match in leaks_in(text)][:1] == [0]
+def test_harness_and_detector_see_the_same_leaks() -> None:
+    texts = tomllib.loads((LABELLED / "leaks.toml").read_text(encoding="utf-8"))
+    for label in (*texts["leak"].values(), *texts["honest"].values()):
+        reply = Reply(turn=1, text=label["text"], finish_reason="stop")
+        noted = [s.detail for s in signals_in(reply) if s.name == "template_leakage"]
+        seen = [s.detail for name, s in detect([reply]) if name == "template_leakage"]
+        assert all(b.startswith(a) for a, b in zip(noted, seen, strict=True))
 
 
 # What a model may write: words that detectors look for, and characters that make parsers stumble.

@@ -117,21 +117,6 @@ async def test_a_run_is_the_same_whatever_was_run_before_it(model: Model) -> Non
     await fresh.close()
 
 
-async def test_a_later_turn_is_the_same_warm_and_cold(model: Model) -> None:
-    warm = await second_turn(model, "warm")
-    first = await model.reply(request(run="first", seed=11))
-    result = ToolResult(
-        turn=1, call_id="call_1_1", name="shell", content="58 words.txt", ok=True, seconds=0
-    )
-    cold = await model.reply(
-        request(Reply(turn=1, **dict(first)), result, run="cold", turn=2, seed=12)
-    )
-    assert warm.usage.cached
-    assert cold.usage.cached == 0
-    assert warm.usage.input == cold.usage.input
-    assert tokens(warm) == tokens(cold)
-
-
 async def test_another_seed_is_another_reply(model: Model) -> None:
     replies = {
         tokens(await model.reply(request(run=str(seed), seed=seed)))[0] for seed in range(12)
@@ -274,3 +259,66 @@ def test_this_side_never_loads_the_engine() -> None:
     assert importlib.util.find_spec("llama_cpp") is not None
     code = "import sys, harness.models.llama_cpp; sys.exit('llama_cpp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+COMMANDS = [f"Run the command wc -{flag} words.txt. What does it say?" for flag in "lwcm"]
+
+
+async def asked(model: Model, command: str, **how: Any) -> Completion:
+    return await model.reply(request(Prompt(role="user", content=command), run=command, **how))
+
+
+async def test_four_at_once_make_their_calls_and_one_given_up_harms_none() -> None:
+    model = await opened(batch=4, sampling=Sampling(temperature=0))
+    assert model.parallel == 4
+    doomed = asyncio.ensure_future(asked(model, "Tell a long story.", max_tokens=500))
+    replies = [asyncio.ensure_future(asked(model, command)) for command in COMMANDS]
+    await asyncio.sleep(0.5)
+    doomed.cancel()
+    together = await asyncio.gather(*replies)
+    assert len(workers_of(model)) == 1
+    alone = [await asked(model, command) for command in COMMANDS]
+    await model.close()
+    assert all(bool(reply.tool_calls) != bool(reply.text) for reply in together)
+    # Not to the bit; but greedy, and over so few tokens, hardly one parts.
+    same = [tokens(one) == tokens(other) for one, other in zip(together, alone, strict=True)]
+    assert sum(same) >= 3
+
+
+async def test_runs_play_side_by_side_in_workers_that_start_when_they_are_needed() -> None:
+    model = await opened(workers=3)
+    await model.reply(request(run="a"))
+    await model.reply(request(run="b"))
+    assert len(workers_of(model)) == 1
+    runs = [model.reply(request(run=name, max_tokens=24)) for name in "cd"]
+    one, other = await asyncio.gather(*runs)
+    assert tokens(one) == tokens(other)
+    assert len(workers_of(model)) == 2
+    await model.close()
+
+
+async def test_a_worker_that_dies_among_several_is_the_fault_of_its_own_run_alone() -> None:
+    model = await opened(workers=2, dialect="hermes", sampling=Sampling(temperature=0.8))
+    expected = tokens(await model.reply(request(max_tokens=40)))
+    victim = worker_of(model)
+    both = [asyncio.ensure_future(model.reply(request(run=r, max_tokens=40))) for r in "xy"]
+    await asyncio.sleep(0.3)
+    victim.kill()
+    results = await asyncio.gather(*both, return_exceptions=True)
+    died, lived = sorted(results, key=lambda result: isinstance(result, Completion))
+    assert isinstance(died, InfrastructureFault)
+    assert died.kind == "process_died"
+    assert isinstance(lived, Completion)
+    assert tokens(lived) == expected
+    assert tokens(await model.reply(request(run="z", max_tokens=40))) == expected
+    await model.close()
+
+
+async def test_a_worker_that_hangs_takes_those_it_answers_with_it_and_says_why() -> None:
+    model = await opened(batch=2, stall_seconds=1.5)
+    replies = [asyncio.ensure_future(asked(model, command)) for command in COMMANDS[:2]]
+    await asyncio.sleep(0.1)
+    worker_of(model).suspend()
+    results = await asyncio.gather(*replies, return_exceptions=True)
+    assert [getattr(result, "kind", None) for result in results] == ["process_hung"] * 2
+    await model.close()

@@ -451,6 +451,8 @@ MALFORMED = {
     '{"path": "x", "length": 0}': "length: Input should be greater than or equal to 1",
     '{"path": "x", "offset": "ten"}': "offset: Input should be a valid integer",
     '{"path": "x", "offset": 1e400}': "offset: ",
+    '{"path": "x", "offset": "[1]"}': "offset: Input should be a valid integer",
+    '{"path": "x", "offset": "%s"}' % ("[" * 100_000): "offset: Input should be a valid integer",
     "[" * 100_000: "Invalid JSON",
 }
 
@@ -463,6 +465,19 @@ def test_bad_arguments_are_answered_with_what_is_wrong(bench: Bench, arguments: 
     assert MALFORMED[arguments] in result.content
     assert signal is not None
     assert signal.name == "malformed_tool_call"
+
+
+@pytest.mark.parametrize(("offset", "read"), [("2", "cd"), ("null", "abcd"), (" 3 ", "d")])
+def test_a_text_is_read_as_what_its_parameter_is(bench: Bench, offset: str, read: str) -> None:
+    (bench.workspace / "7").write_text("abcd")
+    result, signal = call(bench, "fs_read", json.dumps({"path": "7", "offset": offset}))
+    assert (result.content, signal) == (read, None)
+
+
+def test_a_string_may_hold_line_breaks_as_they_are(bench: Bench) -> None:
+    result, signal = call(bench, "shell", '{"command": "cat <<E\n\ta\nE"}')
+    assert result.content.endswith("\ta")
+    assert signal is None
 
 
 @given(name=st.text(max_size=20), arguments=st.text(max_size=60))

@@ -7,14 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.conversation import final_answer
 from harness.errors import BadInput
 from harness.records import (
+    Earlier,
     Event,
     Fault,
     Graded,
     Outcome,
     Price,
     Prompt,
+    Recovered,
     Reply,
     Signal,
     Started,
@@ -31,11 +34,13 @@ DEEPEST = 64
 
 @dataclass(frozen=True)
 class Turn:
-    """A reply, what was notable in it, and each of its calls with what the tool answered."""
+    """A reply, what was notable in it, and each of its calls with what the tool answered. Where
+    the reply made none, ``calls`` are those that were ``recovered`` from its text, if any."""
 
     reply: Reply
     calls: tuple[tuple[ToolCall, ToolResult | None], ...]
     signals: tuple[Signal, ...]
+    recovered: Recovered | None = None
 
 
 @dataclass(frozen=True)
@@ -69,19 +74,23 @@ class Episode:
     @property
     def answer(self) -> str:
         """The text of the last reply, where it is a final answer: it makes no call."""
-        last = self.replies[-1:]
-        return last[0].text if last and not last[0].tool_calls else ""
+        return final_answer(self.events)
 
     @property
     def replies(self) -> list[Reply]:
         """What the model said, turn by turn."""
         return [event for event in self.events if isinstance(event, Reply)]
 
-    def story(self) -> Iterator[Prompt | Turn]:
+    @property
+    def prompts(self) -> list[Prompt]:
+        """What the run itself asked; not what stood before its task."""
+        return [event for event in self.events if isinstance(event, Prompt)]
+
+    def story(self) -> Iterator[Prompt | Earlier | Turn]:
         """The conversation in its order: what was asked, and each turn with its results."""
         for number, event in enumerate(self.events):
             match event:
-                case Prompt():
+                case Prompt() | Earlier():
                     yield event
                 case Reply():
                     yield self._turn(event, self.events[number + 1 :])
@@ -89,6 +98,7 @@ class Episode:
     def _turn(self, reply: Reply, rest: tuple[Event, ...]) -> Turn:
         results: dict[str, list[ToolResult]] = {}
         signals = []
+        recovered = None
         for event in rest:
             match event:
                 case Reply():
@@ -97,9 +107,12 @@ class Episode:
                     results.setdefault(event.call_id, []).append(event)
                 case Signal():
                     signals.append(event)
+                case Recovered():
+                    recovered = event
         # A model may give two of its calls the same id: each takes the next result.
-        calls = [(c, r.pop(0) if (r := results.get(c.id)) else None) for c in reply.tool_calls]
-        return Turn(reply, tuple(calls), tuple(signals))
+        made = recovered.tool_calls if recovered else reply.tool_calls
+        calls = [(c, r.pop(0) if (r := results.get(c.id)) else None) for c in made]
+        return Turn(reply, tuple(calls), tuple(signals), recovered)
 
 
 def episodes(folder: CampaignFolder, evidence: Evidence) -> Iterator[Episode]:

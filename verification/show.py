@@ -18,6 +18,7 @@ from rich.text import Text
 from harness.records import (
     Budgets,
     Change,
+    Earlier,
     Ended,
     Entry,
     Event,
@@ -26,6 +27,7 @@ from harness.records import (
     Left,
     Outcome,
     Prompt,
+    Recovered,
     Repeat,
     Reply,
     Signal,
@@ -81,8 +83,17 @@ class _Printer:
             case Started():
                 self._started(event)
             case Prompt():
-                self._heading(event.role)
+                nudge = event.nudge_after is not None
+                self._heading(f"{event.role}{': a nudge, for it had leaked' if nudge else ''}")
                 self._block(event.content)
+            case Earlier():
+                self._heading(earlier_words(event))
+                self._block(earlier_text(event))
+            case Recovered():
+                self.line(f"  + {recovered_words(event)}", "yellow")
+                for call in event.tool_calls:
+                    self.line(f"  -> {call.name}", "cyan")
+                    self._block(arguments(call))
             case Repeat():
                 waited = f"asked again after {event.waited_seconds:.1f} s"
                 self.line(f"  ~ {waited}: {event.kind}: {event.detail}", "yellow")
@@ -182,11 +193,43 @@ class _Printer:
         self._console.print()
         why = outcome.cause or outcome.budget
         signals = f", signals: {', '.join(outcome.signals)}" if outcome.signals else ""
+        signals += f"; rescued, it would be {outcome.rescued}" if outcome.rescued else ""
         after = second_words(outcome.seconds, 1)
         self.line(
             f"{outcome.outcome}{f' ({why})' if why else ''} after {after}{signals}",
             COLOURS[outcome.outcome],
         )
+
+
+def earlier_words(earlier: Earlier) -> str:
+    """What stands before the task, in a line."""
+    return (
+        f"earlier turns, made up: about {earlier.tokens} tokens, {len(earlier.messages)} messages"
+    )
+
+
+def earlier_text(earlier: Earlier) -> str:
+    """The earlier turns, a paragraph each."""
+    lines = []
+    for message in earlier.messages:
+        match message:
+            case Prompt():
+                lines.append(f"{message.role}: {message.content}")
+            case Reply():
+                calls = [f"calls {call.name} {call.arguments}" for call in message.tool_calls]
+                lines.append(f"assistant: {' '.join(filter(None, [message.text, *calls]))}")
+            case ToolResult():
+                lines.append(f"{message.name}: {message.content}")
+    return "\n\n".join(lines)
+
+
+def recovered_words(recovered: Recovered) -> str:
+    """What was recovered of a reply, in a line."""
+    calls = _count(len(recovered.tool_calls), "call")
+    return (
+        f"{calls} recovered from its text, by the dialect {recovered.dialect} {recovered.version}"
+        "; the model made none"
+    )
 
 
 def diff_of(change: Change) -> list[str]:

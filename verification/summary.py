@@ -10,8 +10,10 @@ from rich.text import Text
 
 from harness.store import CampaignFolder
 from harness.terminal import one_line
-from verification.evidence import read
+from verification.evidence import Evidence, read
 from verification.findings import exhibit
+from verification.leak_counts import tally
+from verification.statistics import Interval, wilson
 from verification.tables import ALL_TASKS, pass_rates
 
 HEADINGS = {
@@ -54,8 +56,32 @@ def print_summary(folder: CampaignFolder, console: Console) -> None:
         console.print(_same_tasks(rows.iloc[-1]))
     console.print()
     console.print(Text(NOTE, "dim"))
+    for words in rescued(evidence):
+        console.print(Text(one_line(words), "dim"))
     if len(evidence.findings):
         exhibit(evidence).print(console)
+
+
+def rescued(evidence: Evidence) -> list[str]:
+    """What each model's runs come to where the campaign rescues leaks, a sentence a model; none
+    where it rescues none."""
+    sentences = []
+    for (model, by, _), cell in tally(evidence).items():
+        if by == "all" and cell.rescue and cell.runs:
+            passes = cell.rescued_passes
+            sentences.append(
+                f"{model}: markup leaked in {cell.leaked_runs} of {cell.runs} runs, which have "
+                f"failed; {cell.rescue}, {percent(passes / cell.runs)} would have passed instead "
+                f"of {percent(cell.passes / cell.runs)} (95% {span(*_interval(passes, cell.runs))}"
+                "; fairtrial leakage)."
+            )
+    return sentences
+
+
+def _interval(passes: int, runs: int) -> Interval:
+    interval = wilson(passes, runs)
+    assert interval is not None  # there are runs
+    return interval
 
 
 def percent(rate: float) -> str:

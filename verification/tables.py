@@ -21,6 +21,7 @@ from pandas.api.types import is_float_dtype, is_numeric_dtype
 from harness.records import OUTCOMES, Plan, Price
 from harness.terminal import one_line
 from verification.evidence import TIMES, Evidence
+from verification.leak_counts import RESCUES, tally
 from verification.statistics import over_tasks, pass_at_k, pass_hat_k, suite, wilson
 from verification.totals import NOT_OFFERED, UNKNOWN
 
@@ -33,6 +34,7 @@ OWED = "(owed)"
 PERCENTILES = (50, 90, 95, 99)
 LONGEST_DETAIL = 200
 COUNTS = ["planned", "runs", "owed", *OUTCOMES]
+RATES = ["leaked", "strict", *RESCUES.values()]
 TOKENS = ["tokens_input", "tokens_cached", "tokens_output"]
 
 _COMPUTE = [
@@ -52,6 +54,7 @@ _COMPUTE = [
 _RUN = [
     "model", "kind", "task", "repetition", "run", "seed", "task_digest", "variant_seed", "outcome",
     "cause", "budget", "signals", "turns", "tool_calls", "tool_errors", *TOKENS, "usd", *TIMES,
+    "context_load", "context_tokens", "on_leak", "rescued", "nudges", "recovered_calls",
 ]
 _ATTEMPT = [
     "model", "task", "repetition", "run", "attempt", "latest", "outcome", "cause", "budget",
@@ -102,6 +105,7 @@ def tables(evidence: Evidence) -> list[Table]:
             ("model", "outcome", "cause", "budget"),
             failure_modes(evidence),
         ),
+        Table("leakage.csv", ("model", "by", "value"), leaks(evidence)),
         Table("latency_distribution.csv", ("model", "task"), latencies(evidence)),
         Table("tool_calls_by_task.csv", ("model", "task"), tool_calls(evidence)),
         Table("cost_breakdown.csv", ("model", "role"), costs(evidence)),
@@ -119,6 +123,32 @@ def tables(evidence: Evidence) -> list[Table]:
     ]
 
 
+def leaks(evidence: Evidence) -> pd.DataFrame:
+    """A row per model, and per model and family, depth and load: how often markup leaked, and
+    what the runs came to, strictly and rescued (``verification.leak_counts``)."""
+    rows = []
+    for (model, by, value), cell in tally(evidence).items():
+        row: dict[str, object] = {"model": model, "by": by, "value": value}
+        row |= {"replies": cell.replies, "leaked_replies": cell.leaked_replies}
+        row |= {"runs": cell.runs, "leaked_runs": cell.leaked_runs}
+        row |= _rate("leaked", cell.leaked_runs, cell.runs)
+        if by in ("all", "load"):
+            row |= _rate("strict", cell.passes, cell.runs)
+            if cell.rescue:
+                row |= _rate(cell.rescue, cell.rescued_passes, cell.runs)
+        rows.append(row)
+    columns = ["model", "by", "value", "replies", "leaked_replies", "runs", "leaked_runs"]
+    columns += [f"{of}_{what}" for of in RATES for what in ("rate", "low", "high")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _rate(of: str, part: int, whole: int) -> dict[str, object]:
+    """A share and its interval, as cells."""
+    low, high = wilson(part, whole) or (UNKNOWN, UNKNOWN)
+    share = part / whole if whole else UNKNOWN
+    return {f"{of}_rate": share, f"{of}_low": low, f"{of}_high": high}
+
+
 def runs(evidence: Evidence) -> pd.DataFrame:
     """A row per run: its latest attempt. No clock time, no count of attempts: how often a
     campaign was interrupted is no property of its runs."""
@@ -126,7 +156,7 @@ def runs(evidence: Evidence) -> pd.DataFrame:
 
 
 def _run_rows(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[_RUN].astype(dict.fromkeys(TOKENS, "Int64"))
+    return runs[_RUN].astype(dict.fromkeys([*TOKENS, "context_tokens"], "Int64"))
 
 
 def pass_rates(evidence: Evidence) -> pd.DataFrame:

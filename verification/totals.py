@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import BadInput
+from harness.leaks import family_of, leaks_in
 from harness.outcome import classify
 from harness.records import Compute, Event, Outcome, Price, Reply, Started
 from harness.store import read_transcript
 from verification.detectors import detect
 
-_DECIDING = frozenset({"signal", "ended", "fault", "graded"})
+_DECIDING = frozenset({"signal", "prompt", "recovered", "ended", "fault", "graded"})
 """The types of the events that an outcome follows from."""
 
 UNKNOWN = math.nan
@@ -21,6 +22,11 @@ UNKNOWN = math.nan
 
 NOT_OFFERED = "not_offered"
 """Stands for every tool that was not offered: a model may call one by any name it likes."""
+
+
+DEPTHS = {2_000: "0-2k", 4_000: "2-4k", 8_000: "4-8k", 16_000: "8-16k", 32_000: "16-32k"}
+DEEPEST, NO_DEPTH = "32k+", "unknown"
+"""How deep in its context a reply was made, by the tokens before it: below each of these."""
 
 
 @dataclass(slots=True)
@@ -41,7 +47,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Attempt:
-    """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown.
+    """Totals of one transcript: seconds, tokens, US dollars; NaN is unknown. ``depths`` counts
+    replies by how deep in the context they were made, ``leak_depths`` those of them that leaked
+    and made no call, ``leak_families`` these by whose markup it was.
 
     Until its ``outcome`` line is seen, an attempt counts as interrupted.
     """
@@ -56,12 +64,15 @@ class Attempt:
     seed: int | None
     task_digest: str
     variant_seed: int | None
+    context_load: int
+    on_leak: str
     started_at: str
     ended_at: str | None = None
     outcome: str = "infrastructure_error"
     cause: str | None = "interrupted"
     budget: str | None = None
     signals: str | None = None
+    rescued: str | None = None
     fault: str | None = None
     repeats: int = 0
     waited_seconds: float = 0.0
@@ -77,6 +88,9 @@ class Attempt:
     model_seconds: float = 0.0
     tool_seconds: float = 0.0
     first_token_seconds: float = UNKNOWN
+    context_tokens: float = UNKNOWN
+    nudges: int = 0
+    recovered_calls: int = 0
     cold_start_seconds: float = UNKNOWN
     tokens_read: float = 0.0
     reading_seconds: float = 0.0
@@ -87,6 +101,9 @@ class Attempt:
     vram_bytes: float = UNKNOWN
     joules: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
+    depths: dict[str, int] = field(default_factory=dict)
+    leak_depths: dict[str, int] = field(default_factory=dict)
+    leak_families: dict[str, int] = field(default_factory=dict)
 
 
 def read_totals(path: Path) -> tuple[Started, Attempt, list[Finding]] | None:
@@ -121,6 +138,8 @@ def _begin(path: Path, started: Started) -> Attempt:
         seed=started.seed,
         task_digest=started.task_digest,
         variant_seed=started.variant_seed,
+        context_load=started.context_load,
+        on_leak=started.on_leak,
         started_at=started.started_at.isoformat(),
         cold_start_seconds=_known(started.model.observed.get("load_seconds")),
     )
@@ -128,12 +147,19 @@ def _begin(path: Path, started: Started) -> Attempt:
 
 def _add_up(attempt: Attempt, offered: set[str], events: Sequence[Event]) -> list[Finding]:
     findings = []
+    recovered = 0
     for line, event in enumerate(events, start=1):
         match event.type:  # by class it would take twice the time
             case "reply":
                 _add_reply(attempt, event, offered)
+            case "prompt":
+                attempt.nudges += event.nudge_after is not None
+            case "recovered":
+                recovered = event.turn
+                attempt.recovered_calls += len(event.tool_calls)
             case "tool_result":
-                attempt.tool_errors += not event.ok
+                # The model has made no call that was recovered, so none of them badly.
+                attempt.tool_errors += not event.ok and event.turn != recovered
                 attempt.tool_seconds += _known(event.seconds)
             case "repeat":
                 attempt.repeats += 1
@@ -163,8 +189,28 @@ def _add_reply(attempt: Attempt, reply: Reply, offered: set[str]) -> None:
     attempt.tokens_cached += _known(usage.cached)
     attempt.tokens_output += _known(usage.output)
     attempt.model_seconds += _known(reply.model_seconds)
+    _add_depth(attempt, reply)
     _add_speed(attempt, reply)
     _add_compute(attempt, reply.compute, _known(reply.model_seconds))
+
+
+def _add_depth(attempt: Attempt, reply: Reply) -> None:
+    tokens = reply.usage.input
+    if attempt.turns == 1:
+        attempt.context_tokens = _known(tokens)
+    depth = depth_of(tokens)
+    attempt.depths[depth] = attempt.depths.get(depth, 0) + 1
+    if not reply.tool_calls and (leaks := leaks_in(reply.text)):
+        family = family_of(reply.text, leaks)
+        attempt.leak_depths[depth] = attempt.leak_depths.get(depth, 0) + 1
+        attempt.leak_families[family] = attempt.leak_families.get(family, 0) + 1
+
+
+def depth_of(tokens: int | None) -> str:
+    """How deep a reply was made with so many tokens before it; ``NO_DEPTH`` where no one knows."""
+    if tokens is None:
+        return NO_DEPTH
+    return next((name for edge, name in DEPTHS.items() if tokens < edge), DEEPEST)
 
 
 def _add_speed(attempt: Attempt, reply: Reply) -> None:
@@ -224,6 +270,7 @@ def _conclude(attempt: Attempt, outcome: Outcome) -> None:
     attempt.cause = outcome.cause
     attempt.budget = outcome.budget
     attempt.signals = " ".join(outcome.signals) or None
+    attempt.rescued = outcome.rescued
     attempt.seconds = _known(outcome.seconds) - attempt.waited_seconds
     attempt.ended_at = outcome.ended_at.isoformat()
 
@@ -233,7 +280,8 @@ def _refuse_another_outcome(path: Path, events: Sequence[Event]) -> None:
     if not isinstance(outcome, Outcome):
         return
     amounts_to = classify(event for event in events if event.type in _DECIDING)
-    if (outcome.outcome, outcome.cause, outcome.budget) != amounts_to[:3]:
+    says = outcome.outcome, outcome.cause, outcome.budget, outcome.rescued
+    if says != (*amounts_to[:3], amounts_to.rescued):
         raise BadInput(
             f"{path}:{len(events)}: says {outcome.outcome!r}, but what stands before it amounts "
             f"to {amounts_to.outcome!r}; a line was changed: restore the transcript"

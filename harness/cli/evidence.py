@@ -78,6 +78,30 @@ def histogram(
 
 
 @app.command(rich_help_panel=EVIDENCE)
+def leakage(campaign: CampaignArgument) -> None:
+    """Say how often tool calls, or delimiters of chat templates, leaked into a model's text.
+
+    By family of the markup, by how deep in the context the reply was made, and by the campaign's
+    context_load, each with its 95% interval; with the strict score and, where the campaign sets
+    on_leak = "nudge" or "recover", the one had the rescue counted. A trend with depth or load is
+    spoken of only where a test supports it. The same figures are in verification/leakage.csv;
+    docs/leakage.md tells what counts as a leak, and how to measure it.
+    """
+    from rich.console import Console
+
+    from harness.store import CampaignFolder
+    from verification.evidence import read
+    from verification.leakage import exhibits
+
+    folder = CampaignFolder.find(campaign)
+    evidence = read(folder)
+    if evidence.plan is None:
+        raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
+    for exhibit in exhibits(evidence):
+        exhibit.print(Console())
+
+
+@app.command(rich_help_panel=EVIDENCE)
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A campaign's folder.")],
     b: Annotated[
@@ -170,7 +194,7 @@ def _what_is_known(campaign: Path) -> tuple[int, int, Seen]:
     if evidence.plan is not None:
         return len(evidence.plan.tasks), evidence.plan.runs_per_task, seen(evidence)
     config = load_campaign(folder.config)
-    return len(load_suite(config.suite, folder.path).tasks), config.runs_per_task, seen(evidence)
+    return len(load_suite(config.suite, folder.path).tasks), config.runs_in_all, seen(evidence)
 
 
 @app.command(rich_help_panel=EVIDENCE)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.errors import BadInput, did_you_mean
 from harness.records import Message, ToolCall, ToolSchema
@@ -117,6 +117,16 @@ def load(name: str, where: str) -> Dialect:
     dialect = importlib.import_module(f"{__name__}.{name}").DIALECT
     assert isinstance(dialect, Dialect)
     return dialect
+
+
+def choose(template: str | None, arguments: Mapping[str, Any] | None = None) -> str:
+    """The name of the dialect that a chat template, given the person's arguments, is written for.
+
+    Raises BadInput, with what to set, where there is no template or none that is known.
+    """
+    from harness.dialects._choice import choose  # Jinja is for this alone
+
+    return choose(template, arguments)
 
 
 def every() -> dict[str, Dialect]:

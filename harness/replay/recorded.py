@@ -77,6 +77,12 @@ def left_in(events: Sequence[Event]) -> Left | None:
     return next((event for event in events if isinstance(event, Left)), None)
 
 
+def rescued_in(events: Sequence[Event]) -> OutcomeName | None:
+    """What the run would have been, had its rescue counted; None where it had none."""
+    last = events[-1]
+    return last.rescued if isinstance(last, Outcome) else None
+
+
 def outcome_in(events: Sequence[Event]) -> OutcomeName | None:
     """The outcome, where there is one of the model's; None where the world spoiled the run."""
     last = events[-1]
@@ -97,6 +103,11 @@ def verdict_difference(recorded: Sequence[Event], again: Sequence[Event]) -> str
         return f"another verdict: {words or 'the checks are other ones'}"
     if outcome_in(recorded) not in (None, outcome_in(again)):
         return f"another outcome: {outcome_in(recorded)} is recorded, and it is {outcome_in(again)}"
+    if rescued_in(recorded) not in (None, rescued_in(again)):
+        return (
+            f"rescued, it would be another: {rescued_in(recorded)} is recorded, and it is "
+            f"{rescued_in(again)}"
+        )
     return None
 
 

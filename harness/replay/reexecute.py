@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from harness import rescue
 from harness.attempt import Stage, directly, play_attempt
 from harness.errors import InfrastructureFault
 from harness.models import scripted
-from harness.records import Completion, Event, Fault, Reply, ToolResult
+from harness.records import Completion, Earlier, Event, Fault, Reply, ToolResult
 from harness.replay import Play, Replayed
 from harness.replay.recorded import (
     Recorded,
@@ -40,7 +41,15 @@ async def opened(hide: Sequence[Path]) -> AsyncIterator[Play]:
         model = scripted.Model(
             scripted.Settings(name="replay", script="nothing"), _script(recorded.events)
         )
-        stage = Stage(recorded.task, recorded.variant, directly(model), sandbox, Limits())
+        stage = Stage(
+            recorded.task,
+            recorded.variant,
+            directly(model),
+            sandbox,
+            Limits(),
+            earlier=next((e for e in recorded.events if isinstance(e, Earlier)), None),
+            rescue=rescue.recorded(recorded.events),
+        )
         again: list[Event] = []
         await play_attempt(recorded.started, stage, again.append)
         for event in again:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.attempt import final_answer
+from harness.conversation import as_carried_out, final_answer
 from harness.errors import BadInput
 from harness.left import put_back
 from harness.outcome import classify
@@ -67,7 +67,7 @@ def _verdict(recorded: Recorded, events: Sequence[Event], left: Left, sandbox: S
                 task=recorded.task,
                 variant=recorded.variant,
                 answer=final_answer(events),
-                events=tuple(events),
+                events=tuple(as_carried_out(events)),
                 workspace=workspace,
                 sandbox=sandbox,
             )

@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 
 from harness.config import Infrastructure
+from harness.conversation import take_in
 from harness.errors import BadInput
 from harness.line import Line, Nobody
 from harness.models import Model, ModelSettings, Request, load_kind
-from harness.records import Completion, Message, ModelRecord, Prompt, Reply, ToolResult
+from harness.records import Completion, Message, ModelRecord, Reply
 from harness.replay import Play, Replayed
 from harness.replay.recorded import Recorded, campaign_beside
 from harness.schedule import turn_seed
@@ -28,6 +29,8 @@ from harness.toml_file import read_toml, validate
 
 _CONTEXT = 40
 """Characters that are shown from where two replies part."""
+
+_WHY_NOT = "not_reproducible_because"
 
 _WHERE = frozenset({"path", "package"})
 """Settings that say where a model is, not which one it is: its SHA-256 tells that."""
@@ -120,13 +123,23 @@ def _refuse_another_file(recorded: Recorded, observed: Mapping[str, Any]) -> Non
 
 def _changed(record: ModelRecord, observed: Mapping[str, Any]) -> str:
     """What else is not as it was when the model played, such as the engine's version."""
-    passing = {"load_seconds", "file", "models", "model_listed"}
+    passing = {"load_seconds", "source", "file", "memory", "models", "model_listed", "workers"}
     changed = [
         f"{key} was {record.observed[key]}, and is {now}"
         for key, now in observed.items()
         if key not in passing and record.observed.get(key, now) != now
     ]
     return "; ".join(changed)
+
+
+def _excuse(record: ModelRecord, observed: Mapping[str, Any]) -> str:
+    """What may be why a reply is another one now, a line each; empty: not known."""
+    lines = ""
+    if record.observed.get("reproducible") is False:
+        lines += f"\nit was not made to be the same again: {record.observed.get(_WHY_NOT)}"
+    if changed := _changed(record, observed):
+        lines += f"\nnot as it was then: {changed}"
+    return lines
 
 
 async def _resample(recorded: Recorded, model: _Opened) -> Replayed:
@@ -142,8 +155,8 @@ async def _resample(recorded: Recorded, model: _Opened) -> Replayed:
                 difference = f"turn {reply.turn}, {parted}"
     if not replies:
         raise BadInput("no reply was recorded; there is nothing to sample again")
-    if difference and (changed := _changed(recorded.started.model, model.observed)):
-        difference += f"\nnot as it was then: {changed}"
+    if difference:
+        difference += _excuse(recorded.started.model, model.observed)
     return Replayed(f"{same} of {replies} replies identical", difference)
 
 
@@ -167,12 +180,21 @@ def _turns(recorded: Recorded) -> Iterator[tuple[Request, Reply]]:
                 facts=recorded.variant.facts,
             )
             yield request, event
-        if isinstance(event, Prompt | Reply | ToolResult):
-            conversation.append(event)
+        take_in(conversation, event)
 
 
 def _parting(then: Completion, now: Completion) -> str | None:
-    """Where two replies part, in words; None: they are the same."""
+    """Where two replies part, in words; None: they are the same, to the token where both tell."""
+    parted = _parting_text(then, now)
+    if then.compute and now.compute:
+        if then.compute.reply_sha256 != now.compute.reply_sha256:
+            parted = parted or "the same text from other tokens"
+        if parted and then.compute.prompt_sha256 != now.compute.prompt_sha256:
+            parted += "; its prompt was put into other tokens"
+    return parted
+
+
+def _parting_text(then: Completion, now: Completion) -> str | None:
     parts, again = _parts(then), _parts(now)
     for name in dict.fromkeys([*parts, *again]):
         was, is_now = parts.get(name, ""), again.get(name, "")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.records import Event, Reply
+from harness.records import Event, Reply, ToolCall
 
 _DURATION = re.compile(r"\d\.\d+ ?s\b")
 _OK = "exit code: 0\n"
@@ -82,6 +82,12 @@ class Transcript:
             match event.type:  # by class it would take twice the time
                 case "reply":
                     unanswered = run._add(line, event)[::-1]
+                case "recovered":
+                    # The model spelled these, and has seen what became of them.
+                    reply = run.replies[-1].line if run.replies else line
+                    unanswered = _calls(reply, event.turn, event.tool_calls)
+                    run.calls += unanswered
+                    unanswered.reverse()
                 case "tool_result" if unanswered:
                     # Calls are answered in their order; ids are the model's, and may repeat.
                     call = unanswered.pop()
@@ -98,7 +104,7 @@ class Transcript:
         return run
 
     def _add(self, line: int, reply: Reply) -> list[Call]:
-        calls = [Call(reply.turn, line, call.name, call.arguments) for call in reply.tool_calls]
+        calls = _calls(line, reply.turn, reply.tool_calls)
         cut = reply.finish_reason == "length"
         self.replies.append(Said(reply.turn, line, reply.text, cut, reply.usage.output, calls))
         self.calls += calls
@@ -110,6 +116,10 @@ class Transcript:
         if not self.answered or not self.replies or self.replies[-1].calls:
             return None
         return self.replies[-1]
+
+
+def _calls(line: int, turn: int, calls: Iterable[ToolCall]) -> list[Call]:
+    return [Call(turn, line, call.name, call.arguments) for call in calls]
 
 
 def timeless(result: str | None) -> str | None:

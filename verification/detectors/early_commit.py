@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.leaks import leaks_in
 from harness.records import Started
 from verification.detectors import Seen
 from verification.detectors._shell import commands, is_file_name
 from verification.detectors._transcript import Call, Transcript
-from verification.detectors.template_leakage import leaks_in
 
 
 def blind(header: Started) -> str | None:

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 
+from harness.leaks import leaks_in
 from harness.terminal import one_line
 from verification.detectors import Seen
 from verification.detectors._shell import commands, file_names, names_a_file, only_lists
 from verification.detectors._transcript import Call, Transcript
-from verification.detectors.template_leakage import leaks_in
 
 MOST_TEXT = 50_000
 """Characters of an answer that are looked at."""

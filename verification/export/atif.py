@@ -9,7 +9,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.records import Prompt, Record, Started, ToolCall, ToolResult
+from harness.records import (
+    Earlier,
+    Message,
+    Prompt,
+    Record,
+    Recovered,
+    Reply,
+    Started,
+    ToolCall,
+    ToolResult,
+)
 from harness.store import CampaignFolder, write_whole
 from verification.episode import Episode, Turn, arguments, cost, episodes
 from verification.evidence import Evidence
@@ -29,10 +39,7 @@ def write(folder: CampaignFolder, evidence: Evidence, out: Path) -> None:
 def trajectory(episode: Episode) -> Json:
     """One run as a trajectory. What infrastructure did to it is its last step, a system's."""
     started = episode.started
-    steps = [
-        _prompt(part) if isinstance(part, Prompt) else _agent_step(part, started)
-        for part in episode.story()
-    ]
+    steps = [step for part in episode.story() for step in _steps(part, started)]
     if episode.trouble:
         steps.append({"source": "system", "message": f"infrastructure_error: {episode.trouble}"})
     return {
@@ -63,8 +70,54 @@ def _agent(started: Started) -> Json:
     }
 
 
+def _steps(part: Prompt | Earlier | Turn, started: Started) -> list[Json]:
+    match part:
+        case Prompt():
+            return [_prompt(part)]
+        case Earlier():
+            return [_copied(message) for message in part.messages]
+        case Turn():
+            recovered = [_recovered(part, part.recovered)] if part.recovered else []
+            return [_agent_step(part, started), *recovered]
+
+
 def _prompt(prompt: Prompt) -> Json:
-    return {"source": prompt.role, "message": prompt.content}
+    nudge = {} if prompt.nudge_after is None else {"extra": {"nudge_after": prompt.nudge_after}}
+    return {"source": prompt.role, "message": prompt.content, **nudge}
+
+
+def _copied(message: Message) -> Json:
+    """A message of the earlier turns, which ATIF calls context that was copied."""
+    copied = {"is_copied_context": True}
+    match message:
+        case Prompt():
+            return {**_prompt(message), **copied}
+        case Reply():
+            calls = {"tool_calls": [_call(call) for call in message.tool_calls]}
+            made_up = {"source": "agent", "message": message.text, "llm_call_count": 0, **copied}
+            return made_up | (calls if message.tool_calls else {})
+        case ToolResult():
+            observed = {"content": message.content, "extra": {"call": message.call_id}}
+            words = {"source": "system", "message": f"{message.name} answered"}
+            return {**words, "observation": {"results": [observed]}, **copied}
+
+
+def _recovered(turn: Turn, recovered: Recovered) -> Json:
+    """The calls that no model made, as the step of a program's that they are."""
+    return {
+        "source": "agent",
+        "message": recovered.text,
+        "llm_call_count": 0,
+        "extra": {"recovered": recovered.model_dump(include={"dialect", "version"})},
+        **_called(turn),
+    }
+
+
+def _called(turn: Turn) -> Json:
+    return {
+        "tool_calls": [_call(call) for call, _ in turn.calls],
+        "observation": {"results": [_result(result) for _, result in turn.calls if result]},
+    }
 
 
 def _agent_step(turn: Turn, started: Started) -> Json:
@@ -83,9 +136,8 @@ def _agent_step(turn: Turn, started: Started) -> Json:
     if not scripted:
         step |= _known(reasoning_content=reply.reasoning)
         step["metrics"] = _metrics(turn, started)
-    if turn.calls:
-        step["tool_calls"] = [_call(call) for call, _ in turn.calls]
-        step["observation"] = {"results": [_result(result) for _, result in turn.calls if result]}
+    if turn.calls and not turn.recovered:
+        step |= _called(turn)
     return step
 
 
@@ -127,7 +179,9 @@ def _result(result: ToolResult) -> Json:
 
 def _final_metrics(steps: list[Json]) -> Json:
     """Sums over the replies; one that a reply leaves unknown is unknown itself."""
-    replies = [step.get("metrics", {}) for step in steps if step["source"] == "agent"]
+    replies = [
+        step.get("metrics", {}) for step in steps if "finish_reason" in step.get("extra", {})
+    ]
     sums = {}
     for total, name in (
         ("total_prompt_tokens", "prompt_tokens"),

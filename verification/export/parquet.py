@@ -86,7 +86,8 @@ def turns(episode: Episode) -> Iterator[Row]:
 def tool_calls(episode: Episode) -> Iterator[Row]:
     """A row per call, with what the tool answered; null where the run ended before it did."""
     for turn in _turns(episode):
-        for number, (call, result) in enumerate(turn.calls, start=1):
+        made = () if turn.recovered else turn.calls
+        for number, (call, result) in enumerate(made, start=1):
             answer = result.model_dump(include={"content", "ok", "seconds"}) if result else {}
             yield {
                 **_run(episode),

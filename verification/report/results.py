@@ -17,7 +17,7 @@ from verification.exhibit import Cell, Column, Exhibit, Link
 from verification.findings import exhibit as count_findings
 from verification.findings import patterns
 from verification.report.document import Block, Bullets, Paragraph, Section
-from verification.summary import DASH, percent, span
+from verification.summary import DASH, percent, rescued, span
 from verification.tables import (
     ALL_TASKS,
     attempts,
@@ -90,6 +90,7 @@ def result(evidence: Evidence, plan: Plan) -> Section:
     endings = _endings(evidence)
     blocks += [_by_task(model, plan.tasks, cells, endings) for model in plan.models]
     blocks.append(_again_and_again(evidence))
+    blocks += [Paragraph(words) for words in rescued(evidence)]
     return Section("The result", "Observed", blocks)
 
 

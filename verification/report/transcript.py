@@ -6,7 +6,7 @@ what is longer still loses its middle, and a page says where the whole stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import pandas as pd
 
 from harness.records import (
     Change,
+    Earlier,
     Ended,
     Event,
     Fault,
@@ -21,10 +22,12 @@ from harness.records import (
     Left,
     Outcome,
     Prompt,
+    Recovered,
     Repeat,
     Reply,
     Signal,
     Started,
+    ToolCall,
     ToolResult,
 )
 from harness.store import CampaignFolder, read_transcript
@@ -35,7 +38,10 @@ from verification.show import (
     arguments,
     budget_words,
     diff_of,
+    earlier_text,
+    earlier_words,
     in_short,
+    recovered_words,
     sampling_words,
     second_words,
     spent,
@@ -117,13 +123,21 @@ class Page:
         """How it ended, in words."""
         if self.outcome is None:
             return "cut short: it counts as interrupted"
-        return ending(self.outcome.outcome, self.outcome.cause or self.outcome.budget)
+        words = ending(self.outcome.outcome, self.outcome.cause or self.outcome.budget)
+        rescued = self.outcome.rescued
+        return f"{words}; rescued, {ending(rescued, None)}" if rescued else words
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         match event:
             case Prompt():
-                self._item(0, "prompt", event.role, event.content)
+                nudge = "" if event.nudge_after is None else ": a nudge, for it had leaked"
+                self._item(event.nudge_after or 0, "prompt", event.role + nudge, event.content)
+            case Earlier():
+                self._item(0, "prompt", earlier_words(event), earlier_text(event))
+            case Recovered():
+                self._item(event.turn, "signal", "recovered", recovered_words(event))
+                self._calls(event.turn, event.tool_calls)
             case Repeat():
                 waited = f"asked again after {event.waited_seconds:.1f} s: {event.kind}"
                 self._item(event.turn, "repeat", waited, event.detail)
@@ -156,8 +170,11 @@ class Page:
         for label, text in parts:
             if text:
                 self._item(reply.turn, "reasoning" if label == "thinks" else "reply", label, text)
-        for call in reply.tool_calls:
-            self._item(reply.turn, "call", f"calls {call.name}", arguments(call), call.id)
+        self._calls(reply.turn, reply.tool_calls)
+
+    def _calls(self, turn: int, calls: Sequence[ToolCall]) -> None:
+        for call in calls:
+            self._item(turn, "call", f"calls {call.name}", arguments(call), call.id)
 
     def _put_below_its_call(self, call: str) -> None:
         """Move the last item, a result: calls of one reply are all answered after it."""

@@ -1,6 +1,7 @@
 """A local GGUF file, through llama-cpp-python as the token engine, in worker processes.
 
-    gguf.py        where the file is, and whether it is one
+    source.py      where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
+    memory.py      whether it fits, before it is loaded (measure.py: what llama.cpp says of it)
     pool.py        the workers, and which run sits where
     process.py     a worker seen from here: started, asked, killed
     protocol.py    what this side and a worker say to each other
@@ -18,7 +19,6 @@ itself is imported by the worker alone.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import sys
@@ -32,9 +32,10 @@ from harness import dialects
 from harness.dialects import Dialect
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
-from harness.models.llama_cpp.gguf import find_gguf, sha256
+from harness.models.llama_cpp.memory import Placement, Shape, estimate
 from harness.models.llama_cpp.pool import Pool
 from harness.models.llama_cpp.protocol import Failed, Generate, Generated, Load
+from harness.models.llama_cpp.source import find
 from harness.records import Completion, Usage
 
 __all__ = ["Model", "Settings"]
@@ -50,7 +51,9 @@ class Settings(ModelSettings):
 
     WORLD = frozenset({"stall_seconds", "workers"})
 
-    path: str | None = Field(default=None, description="of the GGUF file; ~ is your home")
+    path: str | None = Field(
+        default=None, description="of the GGUF file, hf:owner/repo:file or ollama:name:tag"
+    )
     package: str | None = Field(
         default=None, description="instead: an installed package that ships a GGUF file"
     )
@@ -138,8 +141,7 @@ class Model:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._where = f"model {settings.name!r}"
-        self._workers = settings.workers or (1 if settings.n_gpu_layers else _usable_cores())
-        self.parallel: int | None = self._workers * settings.batch
+        self.parallel: int | None = settings.batch  # of each worker; how many fit, open() finds out
         self._dialect: Dialect | None = None
         self._pool: Pool | None = None
         if settings.dialect != "auto":
@@ -153,18 +155,27 @@ class Model:
                 "pip install 'fairtrial[local]' (it is compiled, which takes minutes)"
             )
         settings = self._settings
-        path = find_gguf(settings.path, settings.package, self._where)
-        digest = await asyncio.to_thread(sha256, path)
-        self._pool = Pool(self._load(path), self._workers, self._where, settings.stall_seconds)
+        source = await find(settings.path, settings.package, self._where)
+        memory = await estimate(
+            source,
+            self._shape(),
+            self._placement(),
+            workers=settings.workers,
+            at_most=1 if settings.n_gpu_layers else _usable_cores(),
+            where=self._where,
+        )
+        self.parallel = memory.workers * settings.batch
+        found = await source.facts(self._where)
+        load = self._load(source.path)
+        self._pool = Pool(load, memory.workers, self._where, settings.stall_seconds)
         ready = await self._pool.open()
         self._dialect = dialects.load(ready.dialect, self._where)
         return {
-            "file": path.name,
-            "sha256": digest,
-            "size_bytes": path.stat().st_size,
+            **found,
+            "memory": memory.facts(),
             "dialect": f"{ready.dialect} {self._dialect.version}",
             "context_window": ready.facts["n_ctx"],
-            "workers": self._workers,
+            "workers": memory.workers,
             "reproducible": settings.inexact is None,
             "not_reproducible_because": settings.inexact,
             **ready.facts,
@@ -206,10 +217,31 @@ class Model:
         if self._pool is not None:
             await self._pool.close()
 
+    def _shape(self) -> Shape:
+        settings = self._settings
+        return Shape(
+            n_ctx=settings.n_ctx,
+            slots=settings.batch,
+            n_batch=settings.n_batch,
+            n_ubatch=settings.n_batch,
+            flash_attention=settings.flash_attention,
+            kv_type_k=settings.kv_type_k,
+            kv_type_v=settings.kv_type_v,
+        )
+
+    def _placement(self) -> Placement:
+        settings = self._settings
+        return Placement(
+            n_gpu_layers=settings.n_gpu_layers,
+            split_mode=settings.split_mode,
+            main_gpu=settings.main_gpu,
+            tensor_split=settings.tensor_split,
+        )
+
     def _load(self, path: Path) -> Load:
         settings = self._settings
         return Load(
-            path=str(path.resolve()),
+            path=str(path),
             dialect=settings.dialect,
             template=_text(settings.template, self._where),
             template_arguments=settings.template_arguments,

@@ -29,7 +29,7 @@ from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
 
 from harness.dialects import Segment
 from harness.models.llama_cpp.gpu import Gpus
-from harness.models.llama_cpp.kept import Heads, Tokens, any_prefix, whole_segments
+from harness.models.llama_cpp.kept import Heads, Tokens, any_prefix, as_spelled, whole_segments
 from harness.models.llama_cpp.protocol import Generate, Generated, Load
 from harness.models.llama_cpp.sampling import Sampler
 from harness.models.llama_cpp.vocabulary import Vocabulary
@@ -114,8 +114,11 @@ class Engine:
 
         Raises ValueError where its grammar is none.
         """
-        job = _Job(question, Tokens.of(self.vocabulary.prompt(question.segments)), self._gpus)
         slot = self._slots[question.asked.slot]
+        prompt = Tokens.of(self.vocabulary.prompt(question.segments))
+        if self._load.reuse == "fast":
+            prompt = as_spelled(slot.holds, prompt, self.vocabulary.characters)
+        job = _Job(question, prompt, self._gpus)
         slot.job = job
         if len(job.prompt.ids) >= self.n_ctx:
             job.finish = "context"
@@ -430,6 +433,9 @@ def _make_context(model: Any, load: Load) -> Any:
     parameters.n_threads = load.n_threads
     parameters.n_threads_batch = load.n_threads
     parameters.n_seq_max = load.slots
+    # Logits are asked for of each slot's last token alone. By default there is room for those of
+    # a whole batch, which is half a gigabyte where the vocabulary has 262,144 tokens.
+    parameters.n_outputs_max = load.slots
     parameters.kv_unified = False  # so that each slot has n_ctx of its own
     # A window that forgets could not go back to a segment's end.
     parameters.swa_full = True

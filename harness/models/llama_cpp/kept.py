@@ -35,6 +35,9 @@ class Tokens:
         return Tokens(self.ids[:count], [end for end in self.ends if end <= count])
 
 
+_FAR = 32
+"""Tokens after which two spellings of one text are no longer expected to meet."""
+
 Shared = Callable[[Tokens, Tokens], int]
 """What was evaluated, and a prompt -> how many tokens of the first stand for the prompt's."""
 
@@ -49,6 +52,53 @@ def whole_segments(held: Tokens, prompt: Tokens) -> int:
             break
         shared = end
     return shared
+
+
+def as_spelled(held: Tokens, prompt: Tokens, piece: Callable[[int], bytes]) -> Tokens:
+    """A prompt, spelled with the tokens that are held of it wherever they make the same bytes.
+
+    What a model wrote need not be what a tokenizer makes of the text: it may write ``ap`` and
+    ``ple``, and read again as ``apple`` nothing after it would be kept. ``piece`` gives a token's
+    bytes, none for one that is more than its characters.
+    """
+    old = new = any_prefix(held, prompt)
+    ids = prompt.ids[:old]
+    moved = {end: end for end in prompt.ends if end <= old}
+    while old < len(prompt.ids) and new < len(held.ids):
+        if (
+            step := _same_bytes(held.ids[new : new + _FAR], prompt.ids[old : old + _FAR], piece)
+        ) is None:
+            break
+        ids += held.ids[new : new + step[0]]
+        new, old = new + step[0], old + step[1]
+        moved[old] = new
+    for end in prompt.ends:
+        if end > old:
+            moved[end] = end - old + new
+    if any(end not in moved for end in prompt.ends):
+        return prompt  # a segment would end inside a token
+    return Tokens(ids + prompt.ids[old:], [moved[end] for end in prompt.ends])
+
+
+def _same_bytes(
+    held: list[int], wanted: list[int], piece: Callable[[int], bytes]
+) -> tuple[int, int] | None:
+    """How many tokens of both, from their beginnings, make the same bytes; the fewest that do."""
+    if held[0] == wanted[0]:
+        return 1, 1
+    ours, theirs, here, there = piece(held[0]), piece(wanted[0]), 1, 1
+    while ours != theirs and ours and theirs:
+        if ours.startswith(theirs) and there < len(wanted):
+            more, there = piece(wanted[there]), there + 1
+            theirs += more
+        elif theirs.startswith(ours) and here < len(held):
+            more, here = piece(held[here]), here + 1
+            ours += more
+        else:
+            return None
+        if not more:
+            return None
+    return (here, there) if ours else None
 
 
 def any_prefix(held: Tokens, prompt: Tokens) -> int:

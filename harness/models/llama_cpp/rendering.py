@@ -1,14 +1,16 @@
-"""How a conversation becomes a prompt: by the model's chat template, and its dialect."""
+"""How a conversation becomes a prompt: by the model's chat template, or by its dialect's own
+rules."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from harness import dialects
-from harness.dialects import Dialect
+from harness.dialects._template import ChatTemplate, Rendered
+from harness.errors import BadInput
 from harness.models.llama_cpp.engine import Question
 from harness.models.llama_cpp.protocol import Generate, Load
 from harness.models.llama_cpp.vocabulary import Vocabulary
@@ -19,53 +21,75 @@ class RenderError(Exception):
 
 
 class Renderer:
-    """Writes the prompts of one model. ``dialect`` names the one that it speaks."""
+    """Writes the prompts of one model. ``dialect`` names the one that it speaks. Raises
+    RenderError where that cannot be told, or the template cannot be read."""
 
     def __init__(self, load: Load, vocabulary: Vocabulary) -> None:
-        self._template = load.template or vocabulary.template
-        known = dialects.every()
-        self.dialect = _chosen(self._template, known) if load.dialect == "auto" else load.dialect
-        self._dialect = known[self.dialect]
-        vocabulary.guard(
-            text for text in vocabulary.user_defined if self._is_delimiter(text.strip())
-        )
+        self._source = load.template or vocabulary.template
+        try:
+            self.dialect = (
+                dialects.choose(self._source, load.template_arguments)
+                if load.dialect == "auto"
+                else load.dialect
+            )
+            self._dialect = dialects.load(self.dialect, "dialect")
+            # llama.cpp finds user-defined tokens in any text; those that mean something here
+            # must not be found in what people, models and tools wrote.
+            own = [text for text in vocabulary.user_defined if self._is_delimiter(text.strip())]
+            vocabulary.guard(own)
+            self._template = (
+                None
+                if self._dialect.render
+                else self._chat_template(load, vocabulary, [*vocabulary.control, *own])
+            )
+        except BadInput as error:
+            raise RenderError(str(error)) from None
 
     def facts(self) -> dict[str, Any]:
-        """Which template writes the prompts."""
-        digest = hashlib.sha256(self._template.encode()).hexdigest() if self._template else None
-        return {"template_sha256": digest}
+        """Which template writes the prompts; null where the dialect does."""
+        source = self._source if self._template else None
+        return {"template_sha256": source and hashlib.sha256(source.encode()).hexdigest()}
 
     def question(self, asked: Generate) -> Question:
         """The prompt of a conversation, and what its reply must keep to; raises RenderError."""
-        dialect = self._dialect
-        if dialect.render is None:
-            raise RenderError(f"the dialect {self.dialect} has no prompts of its own")
-        grammar = dialect.grammar
+        grammar = self._dialect.grammar
+        rendered = self._rendered(asked)
         return Question(
             asked,
-            segments=dialect.render(asked.conversation, asked.tools),
-            opening="",
-            stops=dialect.stops,
+            segments=rendered.segments,
+            opening=rendered.opening,
+            stops=self._dialect.stops,
             grammar=grammar(asked.tools, force_call=asked.force_call) if grammar else None,
+        )
+
+    def _rendered(self, asked: Generate) -> Rendered:
+        if self._template is None:
+            assert self._dialect.render is not None
+            return Rendered(tuple(self._dialect.render(asked.conversation, asked.tools)), "")
+        try:
+            return self._template.render(asked.conversation, asked.tools)
+        except BadInput as error:
+            raise RenderError(str(error)) from None
+
+    def _chat_template(
+        self, load: Load, vocabulary: Vocabulary, specials: list[str]
+    ) -> ChatTemplate:
+        if not self._source:
+            raise BadInput(
+                f"the dialect {self.dialect} writes by the model's chat template, and its file "
+                "has none; set template to a file with one, or dialect to 'fewshot'"
+            )
+        return ChatTemplate(
+            self._source,
+            bos=vocabulary.bos,
+            eos=vocabulary.eos,
+            specials=specials,
+            arguments=load.template_arguments,
+            today=date.fromisoformat(load.today),
+            by_prompt=self._dialect.by_prompt,
         )
 
     def _is_delimiter(self, text: str) -> bool:
         """Whether a token means something to the template: not white space, nor HTML."""
-        in_template = bool(self._template) and text in (self._template or "")
+        in_template = bool(self._source) and text in (self._source or "")
         return bool(text) and (in_template or bool(re.fullmatch(self._dialect.markup, text)))
-
-
-def _chosen(template: str | None, known: Mapping[str, Dialect]) -> str:
-    """The dialect whose mark is in a template; raises RenderError where none is, or several."""
-    found = [
-        name
-        for name, dialect in known.items()
-        if dialect.in_template and template and re.search(dialect.in_template, template)
-    ]
-    if len(found) != 1:
-        what = f"that of {' and '.join(found)}" if found else "no tool call that is known here"
-        raise RenderError(
-            f"its chat template spells {what if template else 'nothing: it has none'}; "
-            f"set dialect to one of {', '.join(known)}"
-        )
-    return found[0]

@@ -58,6 +58,12 @@ class Vocabulary:
             self._pieces[token] = self._bytes(token), ends
         return self._pieces[token]
 
+    def characters(self, token: int) -> bytes:
+        """A token's bytes, if it is nothing more than its characters."""
+        attributes = C.llama_vocab_get_attr(self._vocab, token)
+        more = attributes & (C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        return b"" if more else self.piece(token)[0]
+
     def _tokenize(self, segment: Segment) -> list[int]:
         """A segment's tokens. Delimiters count only in its markup: in what a tool or a person
         wrote, ``<|im_end|>`` is ten characters and no end of anything."""

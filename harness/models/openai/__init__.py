@@ -50,13 +50,17 @@ the model: the time is not counted as the model's."""
 
 
 class Model:
-    """One model behind one endpoint. Nothing is kept from one request to the next."""
+    """One model behind one endpoint. Nothing is kept from one request to the next.
+
+    ``key`` is used instead of the one that the settings name, by who started the endpoint.
+    """
 
     parallel: int | None = None
     rehearses = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, key: str | None = None) -> None:
         self._settings = settings
+        self._given_key = key
         self._key = ""
         self._client: AsyncOpenAI | None = None
         self._turnstile = asyncio.Lock()
@@ -70,7 +74,7 @@ class Model:
         lists its models, the first of them, whether the asked one is there and its context.
         """
         await self.close()
-        self._key = read_key(self._settings)
+        self._key = read_key(self._settings) if self._given_key is None else self._given_key
         try:
             with translated(self._settings.base_url):
                 answer = await self._list_models()

@@ -42,9 +42,12 @@ from inspect_ai.tool import ToolCallError, ToolInfo
 from pydantic import ValidationError
 
 from harness.records import (
+    Earlier,
     Ended,
+    Message,
     Price,
     Prompt,
+    Recovered,
     Repeat,
     Reply,
     Started,
@@ -56,6 +59,7 @@ from harness.records import (
 from harness.terminal import safe
 from verification.episode import Episode, Turn, arguments, cost, total
 from verification.inspect_terms import CHECKER, LIMIT, OURS, STOP_REASON
+from verification.show import recovered_words
 
 Json = dict[str, Any]
 
@@ -74,7 +78,7 @@ def sample_of(episode: Episode, earlier: Sequence[str]) -> EvalSample:
         id=started.task,
         epoch=started.repetition,
         uuid=started.run,
-        input=next((m.text for m in told.messages if m.role == "user"), ""),
+        input=next((p.content for p in episode.prompts if p.role == "user"), ""),
         target="",
         messages=told.messages,
         output=told.output,
@@ -106,10 +110,13 @@ class _Telling:
         self.events: list[Event] = []
         self.output = ModelOutput(model=episode.started.model.name)
         for part in episode.story():
-            if isinstance(part, Prompt):
-                self.messages.append(_prompt(part))
-            else:
-                self._turn(part)
+            match part:
+                case Prompt():
+                    self.messages.append(_prompt(part))
+                case Earlier():
+                    self.messages += map(_given, part.messages)
+                case Turn():
+                    self._turn(part)
         self._end(episode)
 
     def _turn(self, turn: Turn) -> None:
@@ -135,6 +142,9 @@ class _Telling:
         )
         for signal in turn.signals:
             self._note(signal.model_dump(include={"name", "detail"}))
+        if turn.recovered is not None:
+            self._note({"name": "recovered", "detail": recovered_words(turn.recovered)})
+            self.messages.append(_assistant(turn.recovered))
         for call, result in turn.calls:
             if result is not None:
                 self._result(call, result)
@@ -217,6 +227,31 @@ def _prompt(prompt: Prompt) -> ChatMessage:
     return ChatMessageUser(content=prompt.content, source="input")
 
 
+def _given(message: Message) -> ChatMessage:
+    """A message of the earlier turns, which no model gave and no tool answered."""
+    match message:
+        case Prompt():
+            return _prompt(message)
+        case Reply():
+            return _assistant(message)
+        case ToolResult():
+            return ChatMessageTool(
+                content=message.content,
+                tool_call_id=message.call_id,
+                function=message.name,
+                source="input",
+            )
+
+
+def _assistant(given: Reply | Recovered) -> ChatMessage:
+    """What was put into the model's mouth: earlier turns, and calls that were recovered."""
+    calls = [
+        Call(id=call.id, function=call.name, arguments=arguments(call) or {})
+        for call in given.tool_calls
+    ]
+    return ChatMessageAssistant(content=given.text, source="input", tool_calls=calls or None)
+
+
 def _output(reply: Reply, started: Started) -> ModelOutput:
     content: str | list[Content] = reply.text
     if reply.reasoning is not None:
@@ -270,7 +305,7 @@ def _score(episode: Episode) -> Score | None:
             f"{'passed' if c.passed else 'FAILED'} {c.name}: {c.detail}" for c in checks
         ),
         metadata={
-            **outcome.model_dump(mode="json", include={"outcome", "budget", "signals"}),
+            **outcome.model_dump(mode="json", include={"outcome", "budget", "signals", "rescued"}),
             "checks": [check.model_dump() for check in checks],
         },
     )

@@ -1,0 +1,123 @@
+"""Going through a reply from call to call, and the two ways of naming one in JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from harness.dialects import Parsed
+from harness.dialects._json import members, skip_blanks
+from harness.records import ToolCall
+
+
+class Call(NamedTuple):
+    """A call as it was read: its arguments are JSON, and ``end`` is where its markup ends."""
+
+    name: str
+    arguments: str
+    end: int
+
+
+class Prose(Exception):
+    """What looked like a call's beginning means none."""
+
+
+class CutShort(ValueError):
+    """A call that has no end, so that nothing after its beginning can be one either."""
+
+
+Read = Callable[[re.Match[str]], Iterator[Call]]
+"""What opens calls -> the calls there, one or more. Raises Prose, or ValueError or RecursionError
+for what cannot be read; the calls before it count."""
+
+
+def take(
+    text: str, turn: int, opening: re.Pattern[str], read: Read, reasoning: str | None = None
+) -> Parsed:
+    """Take the calls out of a reply. What cannot be read, or is none, stays in the text."""
+    outside: list[str] = []
+    calls: list[ToolCall] = []
+    malformed: str | None = None
+    at = seek = 0
+    over = False
+    while not over and seek <= len(text) and (start := opening.search(text, seek)):
+        seek = max(start.end(), start.start() + 1)
+        try:
+            for call in read(start):
+                outside.append(text[at : max(at, start.start())])
+                at = seek = call.end
+                name = f"call_{turn}_{len(calls) + 1}"
+                calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
+        except Prose:
+            pass
+        except (ValueError, RecursionError) as error:
+            what = start[0].strip() or "a call"
+            malformed = malformed or f"{what} at character {start.start()}: {error}"
+            over = isinstance(error, CutShort)
+    outside.append(text[at:])
+    return Parsed("".join(outside).strip(), tuple(calls), malformed, reasoning)
+
+
+def named(text: str, at: int) -> Call:
+    """The call ``{"name": ..., "arguments": {...}}`` that begins at ``at``, by whatever of the
+    usual words it calls its arguments; raises ValueError where there is none."""
+    values, raw, end = members(text, skip_blanks(text, at))
+    return Call(_name(values), raw.get("arguments", raw.get("parameters", "{}")), end)
+
+
+def listed(
+    text: str, at: int, closing: str = "", read: Callable[[str, int], Call] = named
+) -> Iterator[Call]:
+    """The calls of the JSON list that begins at ``at``, and ``closing`` after it if it is there."""
+    at = skip_blanks(text, at)
+    if text[at : at + 1] != "[":
+        raise ValueError("no list of calls follows")
+    separator = "["
+    while separator != "]":
+        call = read(text, at + 1)
+        at = skip_blanks(text, call.end)
+        separator = text[at : at + 1]
+        if separator not in (",", "]"):
+            raise ValueError("the list of calls is cut short or no JSON")
+        end = at + 1 if separator == "," else past(text, at + 1, closing)
+        yield call._replace(end=end)
+
+
+def elements(
+    text: str, at: int, opening: re.Pattern[str], closing: re.Pattern[str]
+) -> Iterator[tuple[re.Match[str], str, int]]:
+    """The elements that follow each other from ``at`` on, blanks between them: what opened each,
+    its text, and where its ``closing`` ends. Raises CutShort where there is none."""
+    while start := opening.match(text, skip_blanks(text, at)):
+        end = closing.search(text, start.end())
+        if end is None:
+            raise CutShort(f"{start[0]} has no end")
+        at = end.end()
+        yield start, text[start.end() : end.start()], at
+
+
+def closed(text: str, at: int, *closings: str) -> int:
+    """Where the last of ``closings`` ends that stand at ``at`` in this order, blanks between; some
+    may lack. Raises ValueError where all do."""
+    end = at
+    for closing in closings:
+        end = past(text, end, closing)
+    if end == at:
+        if skip_blanks(text, at) == len(text):
+            raise CutShort("the call is cut short")
+        raise ValueError(f"{text[at : at + 20].strip()!r} follows where the call should end")
+    return end
+
+
+def past(text: str, at: int, closing: str) -> int:
+    """Where ``closing`` ends if nothing but blanks stands before it, else ``at``."""
+    start = skip_blanks(text, at)
+    return start + len(closing) if closing and text.startswith(closing, start) else at
+
+
+def _name(values: dict[str, Any]) -> str:
+    name = values.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError("the call has no name")
+    return name

