@@ -123,7 +123,16 @@ def _refuse_another_file(recorded: Recorded, observed: Mapping[str, Any]) -> Non
 
 def _changed(record: ModelRecord, observed: Mapping[str, Any]) -> str:
     """What else is not as it was when the model played, such as the engine's version."""
-    passing = {"load_seconds", "source", "file", "memory", "models", "model_listed", "workers"}
+    passing = {
+        "load_seconds",
+        "source",
+        "file",
+        "memory",
+        "models",
+        "model_listed",
+        "workers",
+        "cache_bytes",
+    }
     changed = [
         f"{key} was {record.observed[key]}, and is {now}"
         for key, now in observed.items()

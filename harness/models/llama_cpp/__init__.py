@@ -36,7 +36,7 @@ from harness import dialects
 from harness.dialects import Dialect
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
-from harness.models.llama_cpp.memory import Placement, Shape, estimate
+from harness.models.llama_cpp.memory import Estimate, Placement, Shape, estimate, free_memory
 from harness.models.llama_cpp.pool import Pool
 from harness.models.llama_cpp.protocol import Failed, Generate, Generated, Load
 from harness.models.llama_cpp.source import find
@@ -88,7 +88,7 @@ class Settings(ModelSettings):
         description="what is kept of a prompt: whole messages, or every token that stands in it",
     )
     cache_mib: int = Field(
-        default=512, ge=0, description="MiB of each worker for what the runs of a task share"
+        default=512, ge=0, description="MiB of each worker, at most, for what runs share"
     )
     n_gpu_layers: int = Field(default=0, ge=-1, description="layers on the GPU; -1 for all")
     flash_attention: bool = Field(default=False, description="faster, and not exact")
@@ -177,7 +177,7 @@ class Model:
         )
         self.parallel = memory.workers * settings.batch
         found = await source.facts(self._where)
-        load = self._load(source.path)
+        load = self._load(source.path, self._cache_bytes(memory))
         self._pool = Pool(load, memory.workers, self._where, settings.stall_seconds)
         ready = await self._pool.open()
         self._dialect = dialects.load(ready.dialect, self._where)
@@ -187,6 +187,7 @@ class Model:
             "dialect": f"{ready.dialect} {self._dialect.version}",
             "context_window": ready.facts["n_ctx"],
             "workers": memory.workers,
+            "cache_bytes": load.cache_bytes,
             "reproducible": settings.inexact is None,
             "not_reproducible_because": settings.inexact,
             **ready.facts,
@@ -249,7 +250,13 @@ class Model:
             tensor_split=settings.tensor_split,
         )
 
-    def _load(self, path: Path) -> Load:
+    def _cache_bytes(self, memory: Estimate) -> int:
+        """What each worker may keep of prompts' beginnings: what is asked for, or its share of
+        half of what the workers leave free. No result depends on it."""
+        left = free_memory() - memory.need.host(memory.workers)
+        return min(self._settings.cache_mib << 20, max(0, left) // 2 // memory.workers)
+
+    def _load(self, path: Path, cache_bytes: int) -> Load:
         settings = self._settings
         return Load(
             path=str(path),
@@ -262,7 +269,7 @@ class Model:
             n_threads=settings.n_threads,
             slots=settings.batch,
             reuse=settings.reuse,
-            cache_bytes=settings.cache_mib << 20,
+            cache_bytes=cache_bytes,
             n_gpu_layers=settings.n_gpu_layers,
             flash_attention=settings.flash_attention,
             kv_type_k=settings.kv_type_k,
