@@ -263,7 +263,7 @@ def _ollama_pattern(name: str) -> str:
 
 
 def _ollama_models(store: Path) -> Iterator[str]:
-    """The names of the models in a store, as ``ollama list`` shows those of Ollama's own host."""
+    """The names of the models in a store, without the hosts they came from."""
     for manifest in (store / "manifests").glob("*/*/*/*"):
         _, namespace, model, tag = manifest.relative_to(store / "manifests").parts
         yield f"{model}:{tag}" if namespace == "library" else f"{namespace}/{model}:{tag}"
