@@ -13,6 +13,7 @@ process that may die of it.
 from __future__ import annotations
 
 import asyncio
+import glob
 import importlib.util
 import os
 import re
@@ -235,8 +236,7 @@ def _in_ollama(name: str, where: str) -> Path:
             "OLLAMA_MODELS to where it keeps them"
         )
     for store in stores:
-        manifest = store / "manifests" / _ollama_path(name)
-        if manifest.is_file():
+        for manifest in sorted((store / "manifests").glob(_ollama_pattern(name))):
             return _blob(store, manifest, where)
     known = sorted({model for store in stores for model in _ollama_models(store)})
     raise BadInput(
@@ -253,21 +253,20 @@ def _ollama_stores() -> Iterator[Path]:
     yield Path("/usr/share/ollama/.ollama/models")
 
 
-def _ollama_path(name: str) -> Path:
-    """``[[host/]namespace/]model[:tag]`` as a path below manifests/."""
-    *folders, last = name.split("/")
+def _ollama_pattern(name: str) -> str:
+    """``[[host/]namespace/]model[:tag]`` as a pattern of paths below manifests/, where a host
+    that is left out may be any."""
+    *folders, last = map(glob.escape, name.split("/"))
     model, _, tag = last.partition(":")
-    defaults = ["registry.ollama.ai", "library"]
-    return Path(*defaults[: 2 - len(folders)], *folders, model, tag or "latest")
+    defaults = ["*", "library"]
+    return "/".join([*defaults[: 2 - len(folders)], *folders, model, tag or "latest"])
 
 
 def _ollama_models(store: Path) -> Iterator[str]:
-    """The names of the models in a store, as ``ollama list`` shows them."""
+    """The names of the models in a store, without the hosts they came from."""
     for manifest in (store / "manifests").glob("*/*/*/*"):
-        host, namespace, model, tag = manifest.relative_to(store / "manifests").parts
-        short = {("registry.ollama.ai", "library"): ""}
-        prefix = f"{namespace}/" if host == "registry.ollama.ai" else f"{host}/{namespace}/"
-        yield f"{short.get((host, namespace), prefix)}{model}:{tag}"
+        _, namespace, model, tag = manifest.relative_to(store / "manifests").parts
+        yield f"{model}:{tag}" if namespace == "library" else f"{namespace}/{model}:{tag}"
 
 
 def _blob(store: Path, manifest: Path, where: str) -> Path:
