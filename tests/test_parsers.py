@@ -17,12 +17,17 @@ from harness.records import ToolCall
 from tests.spellings import SPELLINGS, Spelling
 
 ALL = every()
-EACH = [
-    pytest.param(ALL[name], spelling, id=f"{name}-{number}")
+CASES = [
+    (f"{name}-{number}", ALL[name], spelling)
     for name, spellings in SPELLINGS.items()
     for number, spelling in enumerate(spellings)
 ]
-THINKING = [case for case in EACH if case.values[1].thought]
+EACH = [pytest.param(dialect, spelling, id=case) for case, dialect, spelling in CASES]
+THINKING = [
+    pytest.param(dialect, spelling, id=case)
+    for case, dialect, spelling in CASES
+    if spelling.thought
+]
 
 HOSTILE = [
     "plain",
@@ -348,8 +353,8 @@ def test_no_reply_makes_a_parser_wait(name: str) -> None:
     tokens = [token.end() for token in MENTIONS.finditer(shown) if not token[0].isalnum()]
     beginnings = [shown[:end] for end in tokens[:: len(tokens) // 12 + 1]]
     for unit in [*beginnings, " ", "\n", "[", '{"a":', '[{"a":']:
-        for opening in ("", shown[:60]):
-            text = opening + unit * (50_000 // len(unit))
+        for opening in ("", "Well.\n", shown[:60]):
+            text = opening + unit * (50_000 // len(unit)) + "\nx"
             began = time.process_time()
             ALL[name].parse(text, 1)
             assert time.process_time() - began < 0.5, f"{opening!r}, then {unit!r} without end"

@@ -324,7 +324,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     store = tmp_path / "ollama"
     gguf = tmp_path / "smollm2.gguf"
     shutil.copy(smollm2(), gguf)
-    pulled(store, "registry.ollama.ai/library/smollm2/135m", gguf)
+    pulled(store, "models.example/library/smollm2/135m", gguf)
     (store / "blobs").rename(store / "kept")
     pulled(store, "hf.co/someone/Tiny-GGUF/latest", gguf)
     shutil.rmtree(store / "kept")
@@ -357,7 +357,7 @@ async def test_an_ollama_store_that_is_damaged_is_refused(store: Path) -> None:
     blob.unlink()
     with pytest.raises(BadInput, match="run: ollama pull again"):
         await facts("ollama:smollm2:135m")
-    manifest = store / "manifests/registry.ollama.ai/library/smollm2/135m"
+    manifest = store / "manifests/models.example/library/smollm2/135m"
     manifest.write_text('{"layers": [{"mediaType": "x", "digest": "sha256:../../../etc"}]}')
     with pytest.raises(BadInput, match="it is no manifest"):
         await facts("ollama:smollm2:135m")

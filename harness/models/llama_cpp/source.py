@@ -13,6 +13,7 @@ process that may die of it.
 from __future__ import annotations
 
 import asyncio
+import glob
 import importlib.util
 import os
 import re
@@ -21,6 +22,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +38,15 @@ VERSIONS = (2, 3)
 
 SPLIT = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 """The end of a part's name, as gguf-split writes it."""
+
+_TEMPLATE_KEY = b"tokenizer.chat_template"
+_TEMPLATE = struct.pack("<Q", len(_TEMPLATE_KEY)) + _TEMPLATE_KEY + struct.pack("<I", 8)
+"""How a chat template begins in a GGUF file: the key, its length before it, and the type, 8 for a
+string. It is looked for as bytes, since to parse what stands before it, a vocabulary, takes
+seconds in Python."""
+
+_LONGEST_HEADER = 256 << 20
+"""Bytes; the largest vocabularies take 20 MB."""
 
 _NEARBY = 12
 """File names that a sentence has room for."""
@@ -73,6 +84,13 @@ class Source:
             "sha256": sha256,
             "commit": self.commit,
         }
+
+
+def has_template(source: Source) -> bool:
+    """Whether the file has a chat template of its own. Without one llama-server makes one up."""
+    size = min(source.path.stat().st_size, _LONGEST_HEADER)
+    with source.path.open("rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as header:
+        return header.find(_TEMPLATE) >= 0
 
 
 async def find(path: str | None, package: str | None, where: str) -> Source:
@@ -218,8 +236,7 @@ def _in_ollama(name: str, where: str) -> Path:
             "OLLAMA_MODELS to where it keeps them"
         )
     for store in stores:
-        manifest = store / "manifests" / _ollama_path(name)
-        if manifest.is_file():
+        for manifest in sorted((store / "manifests").glob(_ollama_pattern(name))):
             return _blob(store, manifest, where)
     known = sorted({model for store in stores for model in _ollama_models(store)})
     raise BadInput(
@@ -236,21 +253,20 @@ def _ollama_stores() -> Iterator[Path]:
     yield Path("/usr/share/ollama/.ollama/models")
 
 
-def _ollama_path(name: str) -> Path:
-    """``[[host/]namespace/]model[:tag]`` as a path below manifests/."""
-    *folders, last = name.split("/")
+def _ollama_pattern(name: str) -> str:
+    """``[[host/]namespace/]model[:tag]`` as a pattern of paths below manifests/, where a host
+    that is left out may be any."""
+    *folders, last = map(glob.escape, name.split("/"))
     model, _, tag = last.partition(":")
-    defaults = ["registry.ollama.ai", "library"]
-    return Path(*defaults[: 2 - len(folders)], *folders, model, tag or "latest")
+    defaults = ["*", "library"]
+    return "/".join([*defaults[: 2 - len(folders)], *folders, model, tag or "latest"])
 
 
 def _ollama_models(store: Path) -> Iterator[str]:
-    """The names of the models in a store, as ``ollama list`` shows them."""
+    """The names of the models in a store, as ``ollama list`` shows those of Ollama's own host."""
     for manifest in (store / "manifests").glob("*/*/*/*"):
-        host, namespace, model, tag = manifest.relative_to(store / "manifests").parts
-        short = {("registry.ollama.ai", "library"): ""}
-        prefix = f"{namespace}/" if host == "registry.ollama.ai" else f"{host}/{namespace}/"
-        yield f"{short.get((host, namespace), prefix)}{model}:{tag}"
+        _, namespace, model, tag = manifest.relative_to(store / "manifests").parts
+        yield f"{model}:{tag}" if namespace == "library" else f"{namespace}/{model}:{tag}"
 
 
 def _blob(store: Path, manifest: Path, where: str) -> Path:
