@@ -1,6 +1,7 @@
 """python -m tests.dialect_table: what is proven of each family, as a table in Markdown.
 
-    templates     vendored templates of the family, and how many of them carry all arguments
+    templates     vendored templates of the family whose calls read back, with any argument but
+                  those that tests/test_templates.py names, which the family cannot spell
     arguments     hostile arguments that read back as they were, of those that were written
     llama.cpp     prompts that are the same to the character as llama.cpp's own renderer's
     fuzzed        texts made at random that its parser took, none of which made it fail
@@ -24,6 +25,7 @@ from tests.test_templates import (
     VALUES,
     called,
     differing,
+    excepted,
     is_same,
     read_back,
 )
@@ -66,17 +68,18 @@ def _of(part: int, whole: int) -> str:
 def _by_templates() -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for name, dialect in SPOKEN.items():
-        carried = sum(
-            is_same(read_back(name, called(1, {"command": value})), [{"command": value}])
-            for value in VALUES.values()
-        )
+        lost = {
+            case
+            for case, value in VALUES.items()
+            if not is_same(read_back(name, called(1, {"command": value})), [{"command": value}])
+        }
         counts[dialect, "templates"] += 1
-        counts[dialect, "whole"] += carried == len(VALUES)
+        counts[dialect, "whole"] += lost <= excepted(name)
         counts[dialect, "written"] += len(VALUES)
-        counts[dialect, "carried"] += carried
+        counts[dialect, "carried"] += len(VALUES) - len(lost)
         counts[dialect, "prompts"] += len(TALKS)
         counts[dialect, "same"] += len(TALKS) - len(differing(name))
-        print(f"{name}: {carried} of {len(VALUES)}", file=sys.stderr)
+        print(f"{name}: {len(lost)} lost", file=sys.stderr)
     return counts
 
 

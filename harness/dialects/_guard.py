@@ -32,21 +32,21 @@ def delimiters(texts: Iterable[str]) -> set[str]:
 
 class Guard:
     """The delimiters of one model: ``specials`` are the texts of its control tokens, ``others``
-    the delimiters of its template, which only ``mark`` where they stand whole."""
+    the delimiters of its template, which count only where they stand whole."""
 
     def __init__(self, specials: Iterable[str], others: Iterable[str]) -> None:
         controls = {text for text in specials if len(text) > 1 and not text.isspace()}
         self._lengths: dict[str, set[int]] = {}
         self._whole = controls | {text for text in others if len(text) > 1}
         for text in self._whole:
-            self._lengths.setdefault(text[0], set()).add(len(text))
+            self._lengths.setdefault(text[:2], set()).add(len(text))
         firsts = "|".join(map(re.escape, self._lengths))
-        self._firsts = re.compile(firsts or "(?!)")
+        self._firsts = re.compile(f"(?=({firsts or '(?!)'}))")
         self._beginnings = {text[:n] for text in controls for n in range(1, len(text))}
         self._ends = {text[n:] for text in controls for n in range(1, len(text))}
         self._longest = max(map(len, controls), default=0)
         self._controls = "\n".join(controls)
-        self._marked = lru_cache(maxsize=4096)(self._mark)
+        self._marked = lru_cache(maxsize=512)(self._mark)
 
     def character(self, texts: Sequence[str]) -> str:
         """A character that is in none of ``texts``; printable, so that no filter spells it in
@@ -98,7 +98,7 @@ class Guard:
 
     def _at(self, text: str, found: re.Match[str]) -> bool:
         start = found.start()
-        lengths = self._lengths[found[0]]
+        lengths = self._lengths[found[1]]
         return any(text[start : start + length] in self._whole for length in lengths)
 
 
