@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.dialects import Segment
 from harness.models.llama_cpp.gpu import Gpus
