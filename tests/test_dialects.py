@@ -318,6 +318,8 @@ def test_a_call_with_bad_arguments_is_still_told(arguments: str) -> None:
         '```json\n{"name": "shell", "parameters": {"command": "ls"}}\n```',
         '```tool_code\n[{"name": "shell", "arguments": {"command": "ls"}}]\n```',
         'I look.\n{"name": "shell", "parameters": {"command": "ls"}}\n',
+        '```tool_code\nprint(shell(command="ls"))\n```',
+        'I look.\n```tool_code\nshell(command="ls");',
     ],
 )
 def test_gemma_calls_bare_or_in_a_fence(text: str) -> None:
@@ -335,6 +337,8 @@ def test_gemma_calls_bare_or_in_a_fence(text: str) -> None:
         '{"name": "Ada"}',
         'It is called so:\n{"name": "shell", "parameters": {}}\nand then it runs.',
         "```json\n{}\n```",
+        "```tool_code\nprint(2 + 2)\n```",
+        '```python\nshell(command="ls")\n```',
     ],
 )
 def test_other_json_is_an_answer_to_gemma(text: str) -> None:

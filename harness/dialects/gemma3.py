@@ -5,7 +5,8 @@
 So Google's guide to function calling with Gemma has it. The models also write several objects, a
 list of them, or a fence of Markdown around it (``json``, or ``tool_code`` as they learned it).
 Only an object of nothing but a name and its parameters is a call: in a fence, at a reply's
-beginning, or as its last lines. Any other JSON is an answer.
+beginning, or as its last lines. Any other JSON is an answer. In a ``tool_code`` fence a call may
+stand in Python as well: ``print(shell(command="ls"))``.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from collections.abc import Iterator, Sequence
 from harness.dialects import ByPrompt, Dialect, Parsed
 from harness.dialects._calls import Call, Prose, listed, named, past, take
 from harness.dialects._json import members, skip_blanks
+from harness.dialects._python import python_call
 from harness.records import ToolCall, ToolSchema
 
 _FENCE = "```"
 _OBJECT = r'\{\s*"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:'
+_PYTHON = r"(?:print\s*\(\s*)?[A-Za-z_][\w.-]{0,199}\s*\((?:\s*\)|\s*[A-Za-z_]\w{0,199}\s*=)"
 _OPENING = re.compile(
-    rf"(?P<fence>{_FENCE}(?:json|tool_code|tool_call)?\s*)(?P<fenced>\[\s*)?(?={_OBJECT})"
+    rf"(?P<code>{_FENCE}tool_code\s*)(?={_PYTHON})"
+    rf"|(?P<fence>{_FENCE}(?:json|tool_code|tool_call)?\s*)(?P<fenced>\[\s*)?(?={_OBJECT})"
     rf"|(?:\A\s*|(?P<line>\n)[ \t]*)(?P<bare>\[\s*)?(?={_OBJECT})"
 )
+_PRINT = re.compile(r"\s*print\s*\(\s*(?=[A-Za-z_][\w.-]{0,199}\s*\()")
 _NEXT = re.compile(rf"\s*[,;]?\s*(?={_OBJECT})")
 
 
@@ -56,6 +61,9 @@ def answer(name: str, content: str) -> str:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    if start["code"]:
+        yield from _code(start.string, start.end())
+        return
     text, closing = start.string, _FENCE if start["fence"] else ""
     opened = start.end("fenced") if start["fenced"] else start.end("bare")
     if opened >= 0:
@@ -63,6 +71,20 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
     else:
         calls = _row(text, start, closing)
     yield from _at_the_end(text, calls) if start["line"] else calls
+
+
+def _code(text: str, at: int) -> Iterator[Call]:
+    """Calls in Python, a line or more each, up to the fence's end."""
+    over = False
+    while not over:
+        printed = _PRINT.match(text, at)
+        call = python_call(text, printed.end() if printed else skip_blanks(text, at))
+        at = past(text, call.end, ")") if printed else call.end
+        at = past(text, at, ";")
+        end = past(text, at, _FENCE)
+        over = end > at or skip_blanks(text, at) == len(text)
+        yield call._replace(end=end)
+        at = end
 
 
 def _at_the_end(text: str, calls: Iterator[Call]) -> Iterator[Call]:
@@ -94,7 +116,7 @@ def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 2 and 3, by prompt",
-    version=1,
+    version=2,
     parse=parse,
     markup=rf"<(?:start|end)_of_turn>|{_FENCE}tool_(?:code|call|output)|{_OBJECT}\s*\{{",
     stops=("<end_of_turn>", "<start_of_turn>"),
