@@ -24,7 +24,7 @@ _ESCAPE = re.compile(r"\\(?:[\\'\"nrtbf]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|\n)")
 _QUOTE = re.compile(r"""\"\"\"|'''|"|'""")
 _MARKS = {quote: re.compile(rf"\\.|{quote}", re.DOTALL) for quote in ('"""', "'''", '"', "'")}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
-_CALL_ENDS = r",?\s*\)[\s)]*(?:\]|[,;]?\s*[A-Za-z_][\w.-]*\s*\(|<\||```|\Z)"
+_CALL_ENDS = r",?\s*\)[\s);]*(?:\]|,?\s*[A-Za-z_][\w.-]*\s*\(|<\||```|\Z)"
 _ENDS_ARGUMENT = re.compile(rf"\s*(?:,\s*[A-Za-z_]\w*\s*=|{_CALL_ENDS})")
 _ENDS_ITEM = re.compile(r"\s*[,\]}:]")
 _DEEPEST = 64
