@@ -41,7 +41,9 @@ class Side:
     def row(self) -> str:
         """Tokens per second of both, and the gain, on the wall and by the processor's clock."""
         rates = (
-            statistics.median(count / each.wall for count, each in zip(self.drawn, spent, strict=True))
+            statistics.median(
+                count / each.wall for count, each in zip(self.drawn, spent, strict=True)
+            )
             for spent in (self.alone, self.together)
         )
         wall, cpu = self.gain()

@@ -164,9 +164,7 @@ def request(
     force_call: bool = False,
 ) -> Request:
     """One turn's question to a model."""
-    return Request(
-        run, turn, conversation, tools, max_tokens, seed, Path(), force_call=force_call
-    )
+    return Request(run, turn, conversation, tools, max_tokens, seed, Path(), force_call=force_call)
 
 
 def digest(tokens: Sequence[int]) -> str:
