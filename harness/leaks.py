@@ -44,6 +44,9 @@ _OTHERS = {
 """Of families that have no dialect here, or beside it: spellings of calls; and what tells little
 of its family, delimiters of turns and bare JSON."""
 
+SIGNS = re.compile(r"[<\[{]|```|>>>|\]~|to=functions")
+"""What all markup has some of. Most answers have none of it, and are done with at once."""
+
 _HONEST = re.compile(
     r"""
       \[ARGS\](?!\s*+\{)                      # as a program's usage spells it
@@ -72,9 +75,6 @@ _ALONE = re.compile(r"\s*+(`{3,}+|~{3,}+)[ \t]*+(?:json)?[ \t]*+\n\s*+(?:\[\s*+)
 _APART = frozenset({"()", "**", "__", "||"})
 """What sets a word apart, before it and behind it."""
 
-_AT_ONCE = 4096
-"""Characters from the first leak on that tell apart families which share their delimiters."""
-
 
 class Leak(NamedTuple):
     """A piece of markup that stands in a text: what it is, whose it may be (names of dialects or,
@@ -88,8 +88,7 @@ class Leak(NamedTuple):
 
 def leaks_in(text: str) -> list[Leak]:
     """The markup in a reply's text that is not merely spoken of, in its order."""
-    found = _markup_in(text)
-    if not found:
+    if not SIGNS.search(text) or not (found := _markup_in(text)):
         return []
     alone = _ALONE.match(text)
     if alone and alone.end() == found[0].start and text.rstrip().endswith(alone[1]):
@@ -103,26 +102,25 @@ def leaks_in(text: str) -> list[Leak]:
     ]
 
 
-def family_of(text: str, leaks: Sequence[Leak]) -> str:
+def family_of(leaks: Sequence[Leak]) -> str:
     """Whose markup leaked, for people: that of a call before that of a turn, and of several
-    families the one that explains most of it. Among those that explain as much it is the one
-    that reads a call there, if any does."""
+    families the one that explains most of it. Of those that explain as much it is the one that
+    has the fewest other delimiters: whose pattern is the shortest."""
     known, counts = dialects.every(), _counted(leaks)
     calls = {name: count for name, count in counts.items() if name in known or name in _CALLS}
     likely = calls or counts
     alike = [name for name, count in likely.items() if count == max(likely.values())]
-    if len(alike) > 1:
-        here = text[leaks[0].start :][:_AT_ONCE]
-        reading = [n for n in alike if n in known and known[n].parse(here, 1).tool_calls]
-        alike = reading or alike
-    return known[alike[0]].family if alike[0] in known else alike[0]
+    spelled = {name: len(pattern.pattern) for name, pattern in _patterns()}
+    # In the order in which they were found: dialects, which know what they mean, come first.
+    family = min(alike, key=lambda name: (name not in known, spelled[name]) if calls else 0)
+    return known[family].family if family in known else family
 
 
-def in_words(text: str, leaks: Sequence[Leak]) -> str:
+def in_words(leaks: Sequence[Leak]) -> str:
     """What leaked first, whose it is, where, and how much more of it there is."""
     first = leaks[0]
     return (
-        f"{one_line(first.text, 40)!r} ({family_of(text, leaks)}) at character {first.start}, "
+        f"{one_line(first.text, 40)!r} ({family_of(leaks)}) at character {first.start}, "
         f"{len(leaks)} in all"
     )
 

@@ -12,7 +12,7 @@ import psutil
 
 from harness import __version__
 
-_PACKAGES = ("openai", "llama-cpp-python", "pydantic", "pandas", "scipy")
+_PACKAGES = ("openai", "llama-cpp-python", "xllamacpp", "pydantic", "pandas", "scipy")
 
 
 def versions() -> dict[str, str]:

@@ -41,11 +41,14 @@ def refuse_changes(
 
 
 def refuse_other_files(manifest: Manifest, models: Mapping[str, ModelRecord]) -> None:
-    """Raises BadInput where a model's file is not the one that the campaign began with."""
+    """Raises BadInput where a model's file, or the chat template that writes its prompts, is not
+    the one that the campaign began with."""
+    files = {"sha256": "the model's file", "template_sha256": "its chat template"}
     for then in manifest.models:
-        digest, now = then.observed.get("sha256"), models[then.name].observed.get("sha256")
-        if digest != now:
-            raise BadInput(
-                f"{then.name}: the model's file has changed since the campaign began (SHA-256 "
-                f"{digest} then, {now} now); put it back, or start a new campaign"
-            )
+        for key, what in files.items():
+            digest, now = then.observed.get(key), models[then.name].observed.get(key)
+            if digest != now:
+                raise BadInput(
+                    f"{then.name}: {what} has changed since the campaign began (SHA-256 "
+                    f"{digest} then, {now} now); put it back, or start a new campaign"
+                )

@@ -26,13 +26,23 @@ name = "oracle"
 kind = "scripted"
 script = "oracle"
 
-# A local GGUF file (needs: pip install 'fairtrial[local]').
+# A local GGUF file (needs: pip install 'fairtrial[local]'). Its path may also be
+# "hf:owner/repo:file.gguf" (fetched once) or "ollama:name:tag" (one that Ollama has pulled).
 # [[models]]
 # name = "my-local-model"
 # kind = "llama_cpp"
 # path = "~/models/my-model-Q4_K_M.gguf"
 # n_ctx = 32768
-# n_gpu_layers = -1
+# n_gpu_layers = -1              # all, where llama-cpp-python was built for your GPU
+
+# The same, on a llama-server that is started for the campaign and ended with it: for a GPU that
+# can decode many runs together.
+# [[models]]
+# name = "my-served-model"
+# kind = "llama_server"
+# path = "hf:owner/repo:my-model-Q4_K_M.gguf"
+# n_ctx = 32768
+# parallel = 8
 
 # Any OpenAI-compatible endpoint. The key stays in the environment.
 # [[models]]

@@ -53,16 +53,18 @@ def machine_is_fit(folder: Path, manifest: Manifest | None) -> None:
         )
 
 
-def refuse_too_full(campaign: Campaign, suite: Suite, model: ModelRecord) -> None:
-    """Raises BadInput where the greatest load of the context, and one reply as long as it may be,
-    do not fit into the model's window. An unknown window refuses nothing."""
+def prompts_fit(campaign: Campaign, suite: Suite, model: ModelRecord) -> None:
+    """Raises BadInput where a context, its size being known, holds no prompt with the greatest
+    context load beside a reply as long as it may be: each run would end at its context, not at
+    what the model can do."""
     window, load = model.observed.get("context_window"), max(campaign.context_load)
     reply = max(campaign.budgets_for(task).tokens_per_turn for task in suite.tasks)
-    if load and isinstance(window, int) and load + reply > window:
+    if isinstance(window, int) and window <= load + reply:
+        prompt = f"a context_load of {load} tokens" if load else "a prompt"
+        lower = "budgets.tokens_per_turn" + (" or context_load" if load else "")
         raise BadInput(
-            f"model {model.name!r}: a context_load of {load} tokens and a reply of up to {reply} "
-            f"do not fit into its context of {window}; take a smaller load or tokens_per_turn, "
-            "or give the model a larger context"
+            f"model {model.name!r}: its context of {window} tokens has no room for {prompt} and a "
+            f"reply of up to {reply}; give it more context (n_ctx), or lower {lower}"
         )
 
 
@@ -136,6 +138,7 @@ def _advice(kind: str) -> str:
         "openai": "start the server with its tool-call parser and the model's own template "
         "(llama-server: --jinja; vLLM: --enable-auto-tool-choice --tool-call-parser ...)",
         "llama_cpp": "choose another dialect, or a larger n_ctx",
+        "llama_server": "give it a chat template that shows tools (template), or a larger n_ctx",
     }.get(kind, "mend its settings")
 
 

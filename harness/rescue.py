@@ -61,19 +61,21 @@ def nudge(reply: Reply, conversation: Sequence[Message]) -> Prompt | None:
 
 def recover(reply: Reply, own: str | None = None) -> Recovered | None:
     """The calls that a leak spells, read by the model's own dialect, by name, where it has one
-    and that reads any, else by one whose markup leaked; None where no call comes out."""
+    and that reads any, else by one whose markup leaked; None where no call comes out. What stands
+    before the leak is prose, and may speak of calls."""
     leaks = leaks_in(reply.text)
     if not leaks:
         return None
+    prose, leaked = reply.text[: leaks[0].start], reply.text[leaks[0].start :]
     for name in dict.fromkeys([*([own] if own else []), *dialects_of(leaks)]):
         dialect = dialects.load(name, name)
-        parsed = dialect.parse(reply.text, reply.turn)
+        parsed = dialect.parse(leaked, reply.turn)
         if parsed.tool_calls:
             return Recovered(
                 turn=reply.turn,
                 dialect=name,
                 version=dialect.version,
-                text=parsed.text,
+                text=f"{prose}{parsed.text}".strip(),
                 tool_calls=parsed.tool_calls,
             )
     return None

@@ -21,4 +21,4 @@ def signals_in(reply: Reply) -> Iterator[Signal]:
     if not reply.text.strip():
         yield Signal(turn=reply.turn, name="empty_reply", detail="neither text nor a tool call")
     if leaks := leaks_in(reply.text):
-        yield Signal(turn=reply.turn, name="template_leakage", detail=in_words(reply.text, leaks))
+        yield Signal(turn=reply.turn, name="template_leakage", detail=in_words(leaks))

@@ -25,7 +25,7 @@ from harness.manifest import refuse_other_files
 from harness.meter import Meter
 from harness.models import Model, ModelSettings, Request, load_kind
 from harness.models.scripted import calls_in
-from harness.preflight import machine_is_fit, refuse_too_full, rehearse
+from harness.preflight import machine_is_fit, prompts_fit, rehearse
 from harness.prices import price_of
 from harness.records import Completion, Event, Fault, ModelRecord, Outcome, Reply, Started
 from harness.rescue import rescue_of
@@ -321,7 +321,6 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
             model = models[settings.name]
             began = time.monotonic()
             records[settings.name] = await _open_model(model, settings)
-            refuse_too_full(work.campaign, work.suite, records[settings.name])
             cold = {"cold_start_seconds": round(time.monotonic() - began, 3)}
             if preflight and model.rehearses:
                 watcher.tries(settings.name)
@@ -368,6 +367,8 @@ async def _open_model(model: Model, settings: ModelSettings) -> ModelRecord:
 
 async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
     """The preflight of one model; a request that the world spoils is repeated, as in a run."""
+    prompts_fit(work.campaign, work.suite, record)
+    budgets = [work.campaign.budgets_for(task).tokens_per_turn for task in work.suite.tasks]
     line = Line(
         record.name,
         model,
@@ -382,8 +383,7 @@ async def _try(work: Work, record: ModelRecord, model: Model) -> dict[str, Any]:
         async with gate:
             return await line.ask(request, gate, lambda repeat: None)
 
-    budgets = (work.campaign.budgets_for(task) for task in work.suite.tasks)
-    return await rehearse(record, ask, min(each.tokens_per_turn for each in budgets))
+    return await rehearse(record, ask, min(budgets))
 
 
 def _file_manifest(

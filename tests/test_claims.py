@@ -332,6 +332,11 @@ RATES = {
         *("pass_hat_k", "pass_hat_k_low", "pass_hat_k_high"),
     },
     "failure_mode_histogram": {"share"},
+    "leakage": {
+        f"{of}_{what}"
+        for of in ("leaked", "strict", "nudged", "recovered")
+        for what in ("rate", "low", "high")
+    },
     "predictions": {"probability"},
 }
 """By CSV, the columns that docs/evidence.md calls a rate, a share or a chance."""

@@ -158,6 +158,7 @@ FAMILIES = [
         think="<|start|>assistant to=self<|message|>{}<|eom|>",
         say="<|start|>assistant to=user<|message|>{}<|eom|>",
         broken=(
+            " to=shell<|message|>ls -l -a -h -t<|eot|>",
             " to=shell<|message|><atem:function_calls>",
             ' to=shell<|message|><atem:function_calls><atem:invoke name="shell">'
             '<atem:parameter name="x">ls',
@@ -229,6 +230,7 @@ FAMILIES = [
         think="<|think|>{}<|end|>",
         say="<|begin|>assistant<|content|>{}<|end|>",
         broken=(
+            "<|tool_calls|>ls -l -a -h -t<|calls|>",
             "<|tool_calls|><|tool_call:begin|>",
             "<|tool_calls|><|tool_call:begin|>a1<|tool_call:name|>shell<|tool_call:args|>ls",
             '<|tool_calls|><|tool_call:begin|>a1<|tool_call:name|>shell<|tool_call:args|>{"x": "l',

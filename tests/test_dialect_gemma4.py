@@ -181,3 +181,10 @@ def test_a_mark_that_is_spoken_of_is_no_call() -> None:
     text = "The token <|tool_call> begins a call, and `<|tool_call>` is how I quote it."
     parsed = gemma4.parse(text, 1)
     assert (parsed.text, parsed.tool_calls, parsed.malformed) == (text, (), None)
+
+
+def test_a_call_cut_off_anywhere_is_none_or_the_whole_of_it() -> None:
+    whole = call("f", {"n": 123, "x": f"it {Q}is{Q} }}<tool_call|>", "l": [True, {"k": "v, }"}]})
+    (expected,) = gemma4.parse(whole, 1).tool_calls
+    for length in range(len(whole)):
+        assert gemma4.parse(whole[:length], 1).tool_calls in ((), (expected,)), whole[:length]

@@ -6,6 +6,7 @@ import json
 import random
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai_harmony import Conversation, HarmonyError, Message, Role
@@ -144,8 +145,7 @@ def test_any_row_of_its_tokens_is_read_as_openai_reads_it() -> None:
     agreed = refused = 0
     for _ in range(SEQUENCES):
         text = "".join(chance.choice(TOKENS) for _ in range(chance.randint(1, 12)))
-        text = text.removeprefix("<|start|>assistant")  # the prompt wrote that
-        parsed = parse(text, 1)
+        parsed = parse("<|start|>assistant" + text, 1)  # which the prompt wrote
         tokens = harmony().encode(text, allowed_special="all")
         try:
             messages = harmony().parse_messages_from_completion_tokens(tokens, Role.ASSISTANT)
@@ -154,7 +154,8 @@ def test_any_row_of_its_tokens_is_read_as_openai_reads_it() -> None:
             assert parsed.malformed or parsed.text or not parsed.tool_calls, text
             continue
         if any(
-            read.channel not in CHANNELS
+            read.author.role != Role.ASSISTANT
+            or read.channel not in CHANNELS
             or read.recipient not in RECIPIENTS
             or not re.fullmatch(r"(<\|constrain\|>)?\w+", read.content_type or "json")
             for read in messages
@@ -168,3 +169,88 @@ def test_any_row_of_its_tokens_is_read_as_openai_reads_it() -> None:
             agreed += 1
     assert agreed > 100
     assert refused > 500
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "<|channel|>commentary to=functions.shell <|constrain|>json",
+        "<|channel|>commentary to=functions.shell",
+        "<|channel|>analysis to=functions.shell code",
+        " to=functions.shell<|channel|>commentary <|constrain|>json",
+        "<|start|>assistant to=functions.shell<|channel|>commentary json",
+    ],
+)
+def test_the_recipient_may_stand_on_either_side_of_the_channel(header: str) -> None:
+    arguments = '{"command": "echo \'<|call|>\' > \\"<|end|>\\""}'
+    (call,) = parse(f"{header}<|message|>{arguments}<|call|>", 1).tool_calls
+    assert (call.name, call.arguments) == ("shell", arguments)
+
+
+def test_a_call_cut_off_anywhere_is_none_or_the_whole_of_it() -> None:
+    whole = (
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary "
+        'to=functions.shell <|constrain|>json<|message|>{"command": "a \\"b\\" }"}<|call|>'
+    )
+    (expected,) = parse(whole, 1).tool_calls
+    for length in range(len(whole)):
+        assert parse(whole[:length], 1).tool_calls in ((), (expected,)), whole[:length]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<|channel|>commentary to=functions.shell<|message|>{"command": "l',
+        "<|channel|>commentary to=functions.shell<|message|>ls -l<|call|>",
+        "<|channel|>commentary to=functions.shell<|message|>[1]<|call|>",
+        "<|channel|>commentary to=functions.shell<|message|>{} and more<|call|>",
+        "<|channel|>commentary to=functions.shell",
+        " to=functions.a<|channel|>commentary to=functions.b<|message|>{}<|call|>",
+        " to=functions.shell<|message|>" + "[" * 100_000,
+    ],
+)
+def test_a_call_that_cannot_be_read_is_malformed_and_stays_in_the_text(text: str) -> None:
+    parsed = parse(text, 1)
+    assert parsed.tool_calls == ()
+    assert parsed.malformed is not None
+    assert parsed.text == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "reasoning"),
+    [
+        ("47", "47", None),
+        ("<|channel|>final<|message|>47", "47", None),
+        ("<|channel|>final <|constrain|>json<|message|>47<|return|>", "47", None),
+        ("<|channel|>analysis<|message|>46 or", "", "46 or"),
+        (
+            "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary"
+            "<|message|>I count.<|end|><|start|>assistant<|channel|>final<|message|>47<|return|>",
+            "I count.\n47",
+            "Hm.",
+        ),
+        ("<|channel|>commentary to=assistant<|channel|>analysis<|message|>Hm.<|end|>", "", "Hm."),
+        (
+            "<|channel|>final<|message|>47<|end|><|start|>user<|message|>And now?",
+            "47\n<|start|>user<|message|>And now?",
+            None,
+        ),
+        (
+            "<|channel|>final<|message|>A message ends with <|end|>, or `<|return|>`.<|return|>",
+            "A message ends with <|end|>, or `<|return|>`.",
+            None,
+        ),
+    ],
+)
+def test_channels_tell_what_it_thinks_from_what_it_says(
+    text: str, said: str, reasoning: str | None
+) -> None:
+    parsed = parse(text, 1)
+    assert (parsed.text, parsed.reasoning) == (said, reasoning)
+    assert (parsed.tool_calls, parsed.malformed) == ((), None)
+
+
+def test_what_is_sent_to_no_function_is_a_call_of_a_tool_that_is_not_there() -> None:
+    text = "<|channel|>analysis to=python code<|message|>print(1)<|call|>"
+    (call,) = parse(text, 1).tool_calls
+    assert (call.name, call.arguments) == ("python", "print(1)")

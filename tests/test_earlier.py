@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.campaign import ready, survey
@@ -37,6 +37,7 @@ def words_of(earlier: Earlier) -> str:
     return "\n".join(said)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**31), st.integers(4_000, 20_000), st.sets(st.sampled_from(TOOLS)))
 def test_there_are_about_as_many_tokens_as_asked_for(
     seed: int, tokens: int, tools: set[str]

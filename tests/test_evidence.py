@@ -332,7 +332,7 @@ def test_before_the_first_run_the_csvs_have_headers_alone(tmp_path: Path) -> Non
     folder.prepare()
     verify.write(folder)
     lines = {p.name: p.read_text().count("\n") for p in folder.verification.glob("*.csv")}
-    assert len(lines) == 10
+    assert len(lines) == 11
     assert set(lines.values()) == {1}
     assert verify.verify(folder) == []
 

@@ -18,12 +18,13 @@ from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
 from harness.models.llama_cpp.kept import Tokens, as_spelled
 from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult, ToolSchema
+from harness.toolbox import schemas
 from tests.gemma import gemma
 from tests.llama_server import smollm2
-from tests.test_dialects import SHELL
+from tests.tiny_mamba import write_mamba
 
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
-SQL = SHELL.model_copy(update={"name": "sql"})
+SHELL, SQL = schemas(("shell", "sql"))
 QUESTIONS = (
     "Run the command wc -l words.txt. How many lines does it have?",
     "Which file in the folder src is the largest?",
@@ -216,6 +217,23 @@ async def test_the_head_that_runs_share_is_read_once_in_whatever_order_they_come
             assert bool(other.replies[0].usage.cached) == bool(number)
 
 
+async def test_a_model_that_cannot_forget_goes_on_from_a_saved_state(tmp_path: Path) -> None:
+    path = write_mamba(tmp_path / "mamba.gguf")
+    async with opened(path) as model:
+        run = Run("run")
+        cold = await run.play(model, turns=3)
+        cached = [reply.usage.cached or 0 for reply in run.replies]
+        assert 0 == cached[0] < cached[1] < cached[2]
+        mixed, other = Run("mixed"), Run("other", question=2, seed=5)
+        for _ in range(3):
+            await mixed.turn(model)
+            await other.turn(model)
+        assert mixed.digests() == cold
+        assert other.replies[0].usage.cached
+    async with opened(path, cache_mib=0) as elsewhere:
+        assert await Run("elsewhere").play(elsewhere, turns=3) == cold
+
+
 async def test_states_that_have_no_room_are_not_kept_and_change_nothing() -> None:
     async with opened(smollm2()) as roomy, opened(smollm2(), cache_mib=0) as tight:
         for model in (roomy, tight):
@@ -230,9 +248,9 @@ async def test_states_that_have_no_room_are_not_kept_and_change_nothing() -> Non
 @pytest.mark.parametrize(("reuse", "most"), [("exact", 1.10), ("fast", 1.02)])
 async def test_hardly_more_is_read_than_must_be(gguf: Path, reuse: str, most: float) -> None:
     """Over a run of four turns with results as long as tasks' files are."""
-    async with opened(gguf, reuse=reuse, n_ctx=4096) as model:
+    async with opened(gguf, reuse=reuse, sampling=Sampling(temperature=0.7)) as model:
         run = Run("run")
-        await run.play(model, turns=4, max_tokens=32, listing="\n".join([LISTING] * 2))
+        await run.play(model, turns=4, max_tokens=256, listing="\n".join([LISTING] * 2))
     assert 1 <= evaluated(run) / needed(run) <= most
 
 

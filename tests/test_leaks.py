@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.leaks import family_of, leaks_in
+from harness import dialects
+from harness.leaks import SIGNS, family_of, leaks_in
 
 LABELLED = Path(__file__).parent / "labelled" / "leaks.toml"
 DOCS = Path(__file__).parent.parent / "docs" / "leakage.md"
@@ -45,7 +46,7 @@ def test_a_leak_is_told_with_its_family_and_where_it_begins(name: str) -> None:
     label = labelled("leak")[name]
     text = text_of(label)
     leaks = leaks_in(text)
-    assert re.search(label["family"], family_of(text, leaks))
+    assert re.search(label["family"], family_of(leaks))
     assert all(text[leak.start : leak.end] == leak.text for leak in leaks)
 
 
@@ -77,25 +78,36 @@ def test_a_hundred_thousand_characters_of_anything_take_well_under_a_second(text
     began = time.process_time()
     leaks = leaks_in(text)
     if leaks:
-        family_of(text, leaks)
+        family_of(leaks)
     assert time.process_time() - began < 0.5
 
 
+MARKUP = {name: re.compile(dialect.markup) for name, dialect in dialects.every().items()}
 PIECES = [
     *("<tool_call>", "</tool_call>", "<|im_end|>", "<|channel>", "[ARGS]", "`", "``", "```\n"),
     *('"', "'", "{%", "%}", "{{", "}}", "|", "|-|\n", "\n", "    ", "<\uff5c", "\ud800", "\x00"),
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=20).map("".join))
 def test_whatever_a_model_writes_can_be_looked_through(text: str) -> None:
     leaks = leaks_in(text)
     assert [leak.start for leak in leaks] == sorted(leak.start for leak in leaks)
     assert all(text[leak.start : leak.end] == leak.text != "" for leak in leaks)
     if leaks:
-        assert family_of(text, leaks)
+        assert family_of(leaks)
 
 
+@settings(deadline=None)
+@given(st.sampled_from(sorted(dialects.every())).flatmap(lambda n: st.from_regex(MARKUP[n])))
+def test_all_markup_of_every_family_has_one_of_the_signs_that_are_looked_for_first(
+    text: str,
+) -> None:
+    assert SIGNS.search(text)
+
+
+@settings(deadline=None)
 @given(st.sampled_from(sorted(labelled("leak"))))
 def test_what_leaked_is_spoken_of_once_it_stands_in_a_fence(name: str) -> None:
     text = text_of(labelled("leak")[name])

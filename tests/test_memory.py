@@ -108,7 +108,7 @@ async def test_what_does_not_fit_is_refused_with_the_settings_that_would() -> No
     with pytest.raises(BadInput) as raised:
         await asked(free_host=need.host(1) - NOISE)
     sentence = str(raised.value)
-    assert re.match(r"m: n_ctx = 4096 with workers = 1 needs 0\.\d\d GB of memory \(", sentence)
+    assert re.match(r"m: n_ctx = 4096 needs 0\.\d\d GB of memory \(", sentence)
     advised = re.findall(r'(n_ctx = \d+|n_batch = \d+|kv_type_k = kv_type_v = "q8_0")', sentence)
     assert advised[1:] == ["n_ctx = 2048", 'kv_type_k = kv_type_v = "q8_0"', "n_batch = 128"]
     # And they do.

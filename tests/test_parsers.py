@@ -17,12 +17,17 @@ from harness.records import ToolCall
 from tests.spellings import SPELLINGS, Spelling
 
 ALL = every()
-EACH = [
-    pytest.param(ALL[name], spelling, id=f"{name}-{number}")
+CASES = [
+    (f"{name}-{number}", ALL[name], spelling)
     for name, spellings in SPELLINGS.items()
     for number, spelling in enumerate(spellings)
 ]
-THINKING = [case for case in EACH if case.values[1].thought]
+EACH = [pytest.param(dialect, spelling, id=case) for case, dialect, spelling in CASES]
+THINKING = [
+    pytest.param(dialect, spelling, id=case)
+    for case, dialect, spelling in CASES
+    if spelling.thought
+]
 
 HOSTILE = [
     "plain",
@@ -100,8 +105,6 @@ def test_numbers_lists_and_objects_stay_such_where_the_family_writes_types(
 @pytest.mark.parametrize(("dialect", "spelling"), EACH)
 def test_what_is_said_before_a_call_is_kept(dialect: Dialect, spelling: Spelling) -> None:
     text = spelling.said("I will look into a.txt.") + spelling.calls([("ls", {})])
-    if dialect.family.startswith("Llama"):
-        assert "<|python_tag|>" in text
     parsed = dialect.parse(text, 1)
     assert (parsed.text, calls_of(parsed)) == ("I will look into a.txt.", [("ls", {})])
 
@@ -224,7 +227,6 @@ BROKEN = [
     ("deepseek_dsml", '<｜DSML｜invoke name="ls">{}</｜DSML｜invoke>'),
     ("deepseek_dsml", '<｜DSML｜invoke name="ls">\n<｜DSML｜parameter name="n" string="false">two'
      "</｜DSML｜parameter>\n</｜DSML｜invoke>"),
-    ("firefunction", 'functools[{"name": "ls", "arguments": {}'),
     ("functionary", "<function=ls></function>"),
     ("functionary32", ">>>ls\n-l"),
     ("gigachat", "<|function_call|>ls"),
@@ -236,9 +238,7 @@ BROKEN = [
     ("kimi_k3", "<|open|>tools<|sep|><|close|>tools<|sep|>"),
     ("kimi_k3", '<|open|>call tool="ls" index="1"<|sep|>-l<|close|>call<|sep|>'),
     ("llama3", "<|python_tag|>print(1)"),
-    ("llama3", '{"name": "ls", "parameters": {"a": "b"'),
     ("mistral", "[TOOL_CALLS]ls[ARGS]{}"),
-    ("mistral", '[TOOL_CALLS][{"name": "ls", "arguments": {"a": "b'),
     ("mistral_args", "[TOOL_CALLS]"),
     ("mistral_args", '[TOOL_CALLS][{"name": "ls", "arguments": {}}]'),
     ("mistral_args", "[TOOL_CALLS]ls[ARGS]-l"),
@@ -246,11 +246,19 @@ BROKEN = [
     ("qwen_xml", "<tool_call>\nls\n</tool_call>"),
     ("qwen_xml", '<tool_call>\n{"name": "ls", "arguments": {}}\n</tool_call>'),
     ("qwen_xml", "<tool_call><function=ls>-l</function></tool_call>"),
-    ("qwen_xml", "<seed:tool_call><function=ls>"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "text"), BROKEN)
+CUT = [
+    ("firefunction", 'functools[{"name": "ls", "arguments": {}'),
+    ("llama3", '{"name": "ls", "parameters": {"a": "b"'),
+    ("mistral", '[TOOL_CALLS][{"name": "ls", "arguments": {"a": "b'),
+    ("qwen_xml", "<seed:tool_call><function=ls>"),
+    ("deepseek_dsml", '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="ls">'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), BROKEN + CUT)
 def test_a_call_that_cannot_be_read_is_malformed_and_stays_in_the_text(
     name: str, text: str
 ) -> None:
@@ -260,14 +268,11 @@ def test_a_call_that_cannot_be_read_is_malformed_and_stays_in_the_text(
     assert re.search(r"at character \d", parsed.malformed)
 
 
-@pytest.mark.parametrize(("dialect", "spelling"), EACH)
-def test_a_call_after_a_broken_one_counts(dialect: Dialect, spelling: Spelling) -> None:
-    [good] = [spelling.calls([("ls", {})])]
-    opening = re.match(dialect.markup, good.strip())
-    assert opening
-    parsed = dialect.parse(f"{opening[0]}\n!\n{good}", 1)
-    assert parsed.malformed or dialect.family.startswith("Functionary 3.2")
-    assert calls_of(parsed) == [("ls", {})]
+@pytest.mark.parametrize(("name", "text"), BROKEN)
+def test_a_call_after_a_broken_one_counts(name: str, text: str) -> None:
+    parsed = ALL[name].parse(f"{text}\n{SPELLINGS[name][0].calls([('ls', {})])}", 1)
+    assert (calls_of(parsed), parsed.text) == ([("ls", {})], text)
+    assert parsed.malformed
 
 
 PROSE = [
@@ -344,12 +349,12 @@ def test_a_text_without_a_mark_of_the_family_is_said_as_it_stands(
 
 @pytest.mark.parametrize("name", ALL)
 def test_no_reply_makes_a_parser_wait(name: str) -> None:
-    tokens = MENTIONS.findall(example(name)[:600])
-    ends = [n for n in range(1, len(tokens) + 1) if not tokens[n - 1].isalnum()]
-    units = {"".join(tokens[:end]) for end in ends} | {tokens[end - 1] for end in ends}
-    for unit in [*sorted(units), *JSON, '{"a":', '[{"a":', "\n", " "]:
-        for opening in ("", example(name)[:60]):
-            text = (opening + unit * (100_000 // len(unit)))[:100_000]
+    shown = example(name)[:400]
+    tokens = [token.end() for token in MENTIONS.finditer(shown) if not token[0].isalnum()]
+    beginnings = [shown[:end] for end in tokens[:: len(tokens) // 12 + 1]]
+    for unit in [*beginnings, " ", "\n", "[", '{"a":', '[{"a":']:
+        for opening in ("", "Well.\n", shown[:60]):
+            text = opening + unit * (50_000 // len(unit)) + "\nx"
             began = time.process_time()
             ALL[name].parse(text, 1)
-            assert time.process_time() - began < 1, f"{opening!r}, then {unit!r} again and again"
+            assert time.process_time() - began < 0.5, f"{opening!r}, then {unit!r} without end"

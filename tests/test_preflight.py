@@ -179,3 +179,17 @@ def test_a_clock_before_the_campaigns_own_beginning_is_said(make_campaign: MakeC
     done = fairtrial("run", folder)
     assert done.returncode == 2
     assert "set the clock" in done.stderr
+
+
+async def test_a_context_without_room_for_a_reply_is_refused_before_anything_is_asked(
+    make_campaign: MakeCampaign,
+) -> None:
+    models = LOCAL.format(dialect="fewshot").replace("turn = 64", "turn = 1024")
+    folder = make_campaign(models, runs_per_task=1)
+    done = await run(folder)
+    assert done.returncode == 2
+    assert (
+        "context of 1024 tokens has no room for a prompt and a reply of up to 1024" in done.stderr
+    )
+    assert "lower budgets.tokens_per_turn" in done.stderr
+    assert not CampaignFolder(folder).manifest.exists()

@@ -98,6 +98,35 @@ def test_a_word_put_into_the_models_mouth_is_found_and_another_engine_named(run:
     assert "'~" in stdout
 
 
+def test_the_same_text_from_other_tokens_is_a_difference(run: Path) -> None:
+    def change(event: Event) -> None:
+        if event["type"] == "reply":
+            event["compute"]["reply_sha256"] = "0" * 64
+            event["compute"]["prompt_sha256"] = "0" * 64
+
+    rewrite(run, change)
+    code, stdout, _ = resample(run)
+    assert code == 1
+    assert stdout.startswith(
+        "turn 1, the same text from other tokens; its prompt was put into other tokens\n"
+    )
+
+
+def test_a_run_that_was_not_made_to_be_the_same_again_says_so_where_it_is_not(run: Path) -> None:
+    def change(event: Event) -> None:
+        if event["type"] == "started":
+            event["model"]["observed"]["reproducible"] = False
+            event["model"]["observed"]["not_reproducible_because"] = "batch = 4"
+            event["model"]["observed"]["n_threads"] = 7
+            event["seed"] += 1
+
+    rewrite(run, change)
+    code, stdout, _ = resample(run)
+    assert code == 1
+    assert "\nit was not made to be the same again: batch = 4\n" in stdout
+    assert "n_threads was 7, and is 1" in stdout
+
+
 def test_a_turn_that_differs_does_not_make_those_after_it_differ(run: Path) -> None:
     def change(event: Event) -> None:
         if event["type"] == "reply" and event["turn"] == 1:

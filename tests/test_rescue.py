@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import dialects
 from harness.conversation import final_answer, take_in
+from harness.leaks import leaks_in
 from harness.loop import play
 from harness.outcome import classify
 from harness.records import (
@@ -38,6 +41,9 @@ from harness.rescue import NUDGE, dialect_of, recover, rescue_of
 from harness.store import CampaignFolder, read_transcript
 from tests import model_server as models
 from tests.conftest import MakeCampaign, command, fairtrial
+from tests.test_leaks import labelled, text_of
+from tests.test_templates import OPENING as CONVERSATION
+from tests.test_templates import SPOKEN, TOOLS, called, template
 
 HERMES = '<tool_call>\n{"name": "shell", "arguments": {"command": "ls"}}\n</tool_call>'
 CHANNEL = "<|channel>fs_read{file: src/price.py}"
@@ -149,6 +155,14 @@ def test_calls_that_are_only_spoken_of_are_not_carried_out() -> None:
     assert kinds(events[2:]) == ["reply", "ended"]
 
 
+def test_a_sample_before_a_leak_is_not_carried_out_with_it() -> None:
+    sample = HERMES.replace("ls", "rm -rf .")
+    text = f"Hermes spells it so:\n```\n{sample}\n```\nI do it.\n{HERMES}"
+    recovered = recover(Reply(turn=1, text=text, finish_reason="stop"))
+    assert recovered is not None
+    assert [call.arguments for call in recovered.tool_calls] == ['{"command": "ls"}']
+
+
 def test_a_call_that_could_not_be_parsed_is_a_leak_where_its_text_holds_markup() -> None:
     text = '<tool_call>{"name": "shell", "arguments": {</tool_call>\n' + HERMES
     malformed = saying(text, malformed="no object")
@@ -173,6 +187,27 @@ def test_the_models_own_dialect_reads_first_and_that_of_the_markup_after_it() ->
     assert recovered.dialect == "hermes"
 
 
+@pytest.mark.parametrize("name", [name for name, one in labelled("leak").items() if "calls" in one])
+def test_what_leaked_whole_is_recovered(name: str) -> None:
+    label = labelled("leak")[name]
+    if label["dialect"] not in dialects.names():
+        pytest.skip(f"no dialect {label['dialect']} here")
+    recovered = recover(Reply(turn=1, text=text_of(label), finish_reason="stop"))
+    assert recovered is not None
+    assert [call.name for call in recovered.tool_calls] == label["calls"]
+    assert all(isinstance(json.loads(call.arguments), dict) for call in recovered.tool_calls)
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_a_call_that_leaks_as_a_template_writes_it_is_seen_and_recovered(name: str) -> None:
+    meant = {"command": "grep -c '\"a\"' *.txt | sort"}
+    written = template(name).written(CONVERSATION, called(1, meant), TOOLS)
+    assert leaks_in(written)
+    recovered = recover(Reply(turn=1, text=written, finish_reason="stop"))
+    assert recovered is not None
+    assert [json.loads(call.arguments) for call in recovered.tool_calls] == [meant]
+
+
 REPLIES = st.sampled_from(
     [
         saying(HERMES),
@@ -190,6 +225,7 @@ REPLIES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(REPLIES, max_size=8), st.booleans(), st.integers(1, 6))
 def test_the_strict_outcome_is_the_same_whatever_is_rescued(
     script: list[Completion], passed: bool, turns: int
@@ -300,3 +336,60 @@ async def test_a_campaign_tells_strict_and_rescued_scores_side_by_side(
     assert {row["tool_calls"] for row in own} == ({"0"} if on_leak != "nudge" else {"1", "2"})
     assert all((int(row["nudges"]) > 0) == (on_leak == "nudge") for row in own)
     assert all((int(row["recovered_calls"]) > 0) == (on_leak == "recover") for row in own)
+
+
+async def test_a_campaign_that_is_killed_goes_on_with_its_rescues(
+    make_campaign: MakeCampaign,
+) -> None:
+    async with models.model_server({"hermes": PLAYERS["hermes"]}) as server:
+        server.seconds = 0.3
+        tables = REMOTE.format(name="hermes", port=server.port)
+        world = "[infrastructure]\nconcurrency = 1\n"
+        folder = make_campaign(tables + world, runs_per_task=1, on_leak="nudge")
+        process = await asyncio.create_subprocess_exec(
+            *command("run", folder, "--skip-preflight"), stdout=asyncio.subprocess.DEVNULL
+        )
+        while sum(question.nudged for question in server.asked) < 2:
+            await asyncio.sleep(0.05)
+        process.kill()
+        await process.wait()
+        assert await run(folder) == 0
+    latest = [
+        path for path in CampaignFolder(folder).transcript_paths() if ".attempt-" not in path.name
+    ]
+    for path in latest:
+        events = list(read_transcript(path))
+        nudges = [e for e in events if isinstance(e, Prompt) and e.nudge_after is not None]
+        assert len(nudges) == 1
+        last = events[-1]
+        assert isinstance(last, Outcome)
+        assert (last.outcome, last.rescued) == ("wrong_answer", "pass")
+    assert len(latest) == 4
+    assert fairtrial("verify", folder).returncode == 0
+
+
+async def test_a_recovered_call_of_a_tool_that_there_is_none_of_is_answered_as_any(
+    make_campaign: MakeCampaign,
+) -> None:
+    unknown = ToolCall(id="c", name="rm\x1b[31m", arguments='{"path": "/"}')
+
+    def play(question: models.Question) -> Completion:
+        said = models.as_hermes(unknown) if question.turn == 1 else "I cannot."
+        return Completion(text=said, finish_reason="stop")
+
+    async with models.model_server({"m": play}) as server:
+        tables = REMOTE.format(name="m", port=server.port)
+        folder = make_campaign(tables, runs_per_task=1, on_leak="recover")
+        assert await run(folder) == 0
+    for path in CampaignFolder(folder).transcript_paths():
+        events = list(read_transcript(path))
+        (result,) = [event for event in events if isinstance(event, ToolResult)]
+        assert "there is no tool" in result.content
+        assert [e.name for e in events if isinstance(e, Signal)] == [
+            "template_leakage",
+            "unknown_tool",
+        ]
+        shown = fairtrial("show", path).stdout
+        assert "1 call recovered from its text, by the dialect hermes" in shown
+        assert "\x1b" not in shown
+    assert outcomes(folder) == {"m": {("wrong_answer", "wrong_answer")}}

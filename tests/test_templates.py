@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (the bars are DeepSeek's own)
 """Chat templates: what the models' own templates write, their dialects read back.
 
 The templates are those that llama.cpp vendors: 70 models of every family.
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -14,8 +16,10 @@ import pytest
 
 from harness import dialects
 from harness.dialects import Dialect, Segment
+from harness.dialects._conversation import Form, said, variables
 from harness.dialects._template import ChatTemplate
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
+from tests import llama_renderer
 from tests.vendored_templates import vendored_templates
 
 SPOKEN = {
@@ -212,7 +216,7 @@ def test_a_call_reads_back_as_the_template_writes_it(name: str) -> None:
     lost = {
         case
         for case, value in VALUES.items()
-        if not _same(read_back(name, called(1, {"command": value})), [{"command": value}])
+        if not is_same(read_back(name, called(1, {"command": value})), [{"command": value}])
     }
     assert lost == WITHOUT_ESCAPES.get(SPOKEN[name], set()) | SPOILT.get(name, set())
 
@@ -229,14 +233,14 @@ def test_several_calls_with_a_text_and_a_thought_read_back(name: str) -> None:
     # Nemotron takes a last message with a text for one that the model is to go on with.
     text = "" if name == "NVIDIA-Nemotron-Nano-v2" else "I look."
     reply = called(1, *commands, text=text, reasoning="Three files?")
-    assert _same(read_back(name, reply), commands)
+    assert is_same(read_back(name, reply), commands)
 
 
 @pytest.mark.parametrize("name", SPOKEN)
 def test_a_call_reads_back_after_results_of_earlier_ones(name: str) -> None:
     before = [*OPENING, called(1, {"command": "ls"}), answered(1, "a.txt")]
     reply = called(2, {"command": "wc a.txt"})
-    assert _same(read_back(name, reply, before), [{"command": "wc a.txt"}])
+    assert is_same(read_back(name, reply, before), [{"command": "wc a.txt"}])
 
 
 def read_back(name: str, reply: Reply, before: Sequence[Message] = OPENING) -> list[Any]:
@@ -248,7 +252,7 @@ def read_back(name: str, reply: Reply, before: Sequence[Message] = OPENING) -> l
     return [json.loads(call.arguments, strict=False) for call in parsed.tool_calls]
 
 
-def _same(read: list[Any], meant: list[dict[str, Any]]) -> bool:
+def is_same(read: list[Any], meant: list[dict[str, Any]]) -> bool:
     """Whether all arguments are the same. Families that write no types give texts, which the
     toolbox reads as what its parameters are."""
     return _is(read, meant)
@@ -316,6 +320,34 @@ def test_what_others_wrote_never_becomes_a_control_token(name: str) -> None:
 
     honest = controls("plain words")
     assert [text for text in HOSTILE if controls(text) != honest] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wants"),
+    [
+        ("Qwen-Qwen3-0.6B", Form()),
+        ("meetkai-functionary-medium-v3.2", Form(arguments="text")),
+        ("meta-llama-Llama-3.1-8B-Instruct", Form(several=False)),
+        ("openai-gpt-oss-120b", Form(several=False, thinking_beside_text=False)),
+        ("mistralai-Mistral-Nemo-Instruct-2407", Form(system=False)),
+        ("Kimi-K2-Instruct", Form(ids="named")),
+        ("google-gemma-4-31B-it-interleaved", Form(results_inside=True)),
+        ("llama-cpp-deepseek-r1", Form(text_beside_calls=False)),
+        ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", Form(empty=None, tools=False)),
+        ("LFM2-8B-A1B", Form(calls=False)),
+        ("google-gemma-2-2b-it", Form(system=False, tools=False, calls=False, results=False)),
+    ],
+)
+def test_what_a_template_wants_is_found_out_by_probes(name: str, wants: Form) -> None:
+    assert template(name).form == wants
+
+
+def test_one_reply_of_several_calls_is_told_as_several_where_a_template_takes_one() -> None:
+    results = [answered(1, "zq1"), answered(1, "zq2", 2)]
+    conversation = [*OPENING, called(1, {"command": "a"}, {"command": "b"}), *results]
+    text = template("meta-llama-Llama-3.1-8B-Instruct").render(conversation, TOOLS).text
+    shown = [text.index(word) for word in ('"command": "a"', "zq1", '"command": "b"', "zq2")]
+    assert shown == sorted(shown)
 
 
 REWRITING = {
@@ -404,3 +436,70 @@ def test_a_prompt_ends_where_the_template_begins_a_reply(name: str) -> None:
     # Command R+ moves its instructions behind the reply.
     moved = name == "CohereForAI-c4ai-command-r-plus-tool_use"
     assert told.startswith(prompt.text.removesuffix(prompt.opening)) != moved
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Qwen-Qwen3-0.6B",
+        "meta-llama-Llama-3.2-3B-Instruct",
+        "mistralai-Ministral-3-14B-Reasoning-2512",
+        "google-gemma-4-31B-it",
+        "openai-gpt-oss-120b",
+    ],
+)
+def test_prompts_are_those_that_llama_cpp_writes(name: str) -> None:
+    assert differing(name) == []
+
+
+def differing(name: str) -> list[str]:
+    """The conversations that llama.cpp's own renderer writes another prompt for."""
+    ours = ChatTemplate(
+        vendored_templates()[name],
+        bos=llama_renderer.BOS,
+        eos=llama_renderer.EOS,
+        arguments={"enable_thinking": True},
+        today=date.today(),  # as llama.cpp tells it
+        by_prompt=dialect(name).by_prompt,
+    )
+    asked = [request(conversation, tools, ours) for conversation, tools in TALKS.values()]
+    theirs = llama_renderer.rendered(vendored_templates()[name], asked)
+    return [
+        case
+        for (case, (conversation, tools)), prompt in zip(TALKS.items(), theirs, strict=True)
+        if ours.render(conversation, tools).text != prompt
+    ]
+
+
+def request(
+    conversation: Sequence[Message], tools: Sequence[ToolSchema], ours: ChatTemplate
+) -> dict[str, Any]:
+    """A request in the shape of OpenAI's API."""
+    form = Form(arguments="text", ids=ours.form.ids)
+    asked: dict[str, Any] = {"messages": variables(said(conversation, form), form)}
+    if tools:
+        functions = [{"type": "function", "function": tool.model_dump()} for tool in tools]
+        asked["tools"] = functions
+    return asked
+
+
+TALKS: dict[str, tuple[list[Message], list[ToolSchema]]] = {
+    "without tools": (
+        [
+            *OPENING,
+            Reply(turn=1, text="Three.", finish_reason="stop"),
+            Prompt(role="user", content="Sure?"),
+        ],
+        [],
+    ),
+    "with calls": (
+        [
+            *OPENING,
+            called(1, {"command": "ls -l", "n": 1}),
+            answered(1, 'total 3\n"a" <b> é'),
+            called(2, {"command": "wc"}, text="I look."),
+            answered(2, "7"),
+        ],
+        TOOLS,
+    ),
+}

@@ -46,7 +46,7 @@ _HEAD = re.compile(r"(?P<table>\w+) *(?:\[(?P<keys>.*)\])? *\. *(?P<column>\w+)"
 _FILTER = re.compile(r"(?P<name>\w+)(?: *\( *(?P<digits>\d)? *\))?")
 _INTEGER = re.compile(r"-?\d+")
 _RATE = re.compile(
-    r".*_rate|coverage|share|probability|(raw|effective|suite)_(low|high)|"
+    r".*_rate|coverage|share|probability|(raw|effective|suite|leaked|strict|nudged|recovered)_(low|high)|"
     r"pass_(at|hat)_k(_low|_high)?"
 )
 _DOLLARS = re.compile(r"usd|price_.*")

@@ -73,6 +73,7 @@ ASPECTS: Mapping[str, Callable[[Started], Mapping[str, Any]]] = {
     "variants of a task": lambda header: {"digest": (header.variant_digest or UNKNOWN)[:12]},
     "budgets": lambda header: _fields(header.budgets),
     "sampling": lambda header: _fields(header.model.sampling),
+    "loads of the context": lambda header: {"context_load": header.context_load},
     "limits in an imported log": other_limits,
     "settings in an imported log": _other_sampling,
 }

@@ -56,12 +56,13 @@ NOTES = (
 @dataclass(frozen=True)
 class Rules:
     """What a task was played under. ``budgets`` are None where an imported log does not tell all
-    of them; ``limits`` are what it tells beside them."""
+    of them; ``limits`` are what it tells beside them; ``loads`` are those of the context."""
 
     task_digest: str
     budgets: Budgets | None
     limits: Mapping[str, Any]
     variants: bool
+    loads: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Group:
             "other task files": any(a.task_digest != b.task_digest for a, b in pairs),
             "other budgets": any((a.budgets, a.limits) != (b.budgets, b.limits) for a, b in pairs),
             "tasks as variants or as published": any(a.variants != b.variants for a, b in pairs),
+            "other loads of the context": any(a.loads != b.loads for a, b in pairs),
         }
         return ", ".join(words for words, true in differ.items() if true)
 
@@ -210,6 +212,7 @@ def _headers(
 ) -> tuple[dict[str, ModelRecord], dict[str, Rules]]:
     """Each model as it was used, and each task's rules: from one transcript of each pair."""
     models, rules = {}, {}
+    loads = frozenset(evidence.runs["context_load"].tolist())
     for name in evidence.runs.drop_duplicates(["model", "task"])["transcript"]:
         header = read_header(folder.transcripts / name)
         models[header.model.name] = header.model
@@ -218,6 +221,7 @@ def _headers(
             budgets=header.budgets,
             limits=other_limits(header),
             variants=header.variant_seed is not None,
+            loads=loads,
         )
     return models, rules
 

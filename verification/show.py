@@ -159,7 +159,11 @@ class _Printer:
 
     def _reply(self, reply: Reply) -> None:
         self._heading(f"turn {reply.turn}{spent(reply)}")
-        parts = (("thinks", reply.reasoning), ("says", reply.text), ("as it came", reply.raw))
+        parts = (
+            ("thinks", reply.reasoning),
+            ("says", reply.text),
+            ("as it came", reply.raw if reply.malformed else None),
+        )
         for name, text in parts:
             if text:
                 self.line(f"  {name}:", "bold cyan")

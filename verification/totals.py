@@ -201,7 +201,7 @@ def _add_depth(attempt: Attempt, reply: Reply) -> None:
     depth = depth_of(tokens)
     attempt.depths[depth] = attempt.depths.get(depth, 0) + 1
     if not reply.tool_calls and (leaks := leaks_in(reply.text)):
-        family = family_of(reply.text, leaks)
+        family = family_of(leaks)
         attempt.leak_depths[depth] = attempt.leak_depths.get(depth, 0) + 1
         attempt.leak_families[family] = attempt.leak_families.get(family, 0) + 1
 

@@ -62,7 +62,7 @@ def with_depth(replies: Sequence[Counts], leaked: Sequence[Counts]) -> str:
     return (
         f"replies leak {way} often the deeper they are made: the odds change by a factor of "
         f"{np.exp(fit.params[1]):.2f} with each class of depth (95% {low:.2f} to {high:.2f}, "
-        f"p = {p:.2g}; logistic regression, clustered by run)"
+        f"{_p(p)}; logistic regression, clustered by run)"
     )
 
 
@@ -78,7 +78,11 @@ def with_load(loads: Sequence[int], happened: Sequence[bool], what: str) -> str:
     if not test.pvalue < SURE:
         return f"no evidence that the load changes how often it {what} (p = {test.pvalue:.2f})"
     way = "more" if test.zscore > 0 else "less"
-    return f"it {what} {way} often with a greater load (p = {test.pvalue:.2g}, Cochran-Armitage)"
+    return f"it {what} {way} often with a greater load ({_p(test.pvalue)}, Cochran-Armitage)"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _too_few(happened: Sequence[bool]) -> str | None:

@@ -20,7 +20,11 @@ class Call(NamedTuple):
 
 
 class Prose(Exception):
-    """What looked like a call's beginning means none."""
+    """What looked like a call's beginning means none, nor does anything before ``end``."""
+
+    def __init__(self, end: int = 0) -> None:
+        super().__init__()
+        self.end = end
 
 
 class CutShort(ValueError):
@@ -49,8 +53,8 @@ def take(
                 at = seek = call.end
                 name = f"call_{turn}_{len(calls) + 1}"
                 calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
-        except Prose:
-            pass
+        except Prose as prose:
+            seek = max(seek, prose.end)
         except (ValueError, RecursionError) as error:
             what = start[0].strip() or "a call"
             malformed = malformed or f"{what} at character {start.start()}: {error}"

@@ -33,7 +33,8 @@ class Form:
     ``arguments``: of a call, as an object or as JSON's text. ``empty``: the content of a reply
     that only calls. ``ids``: nine digits, which Mistral demands, or ``functions.shell:0``, where
     Kimi reads the name. ``several``: a reply may hold several calls. ``text_beside_calls``: and
-    text. ``thinking_beside_text``: a reply that calls may hold both. ``tools``, ``calls``,
+    text. ``thinking_beside_text``: a reply that calls may hold both. ``results_inside``: a reply
+    holds the results of its calls, as in Gemma 4's first template. ``tools``, ``calls``,
     ``results``: it has words for them.
     """
 
@@ -45,6 +46,7 @@ class Form:
     several: bool = True
     text_beside_calls: bool = True
     thinking_beside_text: bool = True
+    results_inside: bool = False
     tools: bool = True
     calls: bool = True
     results: bool = True
@@ -120,7 +122,7 @@ def formed(messages: list[Said], form: Form, words: ByPrompt | None, about: str)
     template does not."""
     if not form.thinking_beside_text:
         messages = [_thinking_first(message) for message in messages]
-    if form.calls and not form.text_beside_calls:
+    if form.calls and (form.results_inside or not form.text_beside_calls):
         messages = list(_text_apart(messages))
     if not form.several:
         messages = list(_one_call_each(messages))
@@ -135,7 +137,19 @@ def formed(messages: list[Said], form: Form, words: ByPrompt | None, about: str)
 
 def variables(messages: Sequence[Said], form: Form) -> list[dict[str, Any]]:
     """The messages as templates take them. All of it is new: templates may change it."""
-    return [_variables(message, form) for message in messages]
+    found = [_variables(message, form) for message in messages]
+    return _results_inside(found) if form.results_inside else found
+
+
+def _results_inside(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        if message["role"] == "tool" and found and "tool_calls" in found[-1]:
+            response = {"name": message["name"], "response": message["content"]}
+            found[-1].setdefault("tool_responses", []).append(response)
+        else:
+            found.append(message)
+    return found
 
 
 def _variables(message: Said, form: Form) -> dict[str, Any]:

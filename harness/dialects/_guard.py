@@ -40,7 +40,8 @@ class Guard:
         self._whole = controls | {text for text in others if len(text) > 1}
         for text in self._whole:
             self._lengths.setdefault(text[0], set()).add(len(text))
-        self._firsts = re.compile("[" + re.escape("".join(sorted(self._lengths))) + "]|(?!)")
+        firsts = "|".join(map(re.escape, self._lengths))
+        self._firsts = re.compile(firsts or "(?!)")
         self._beginnings = {text[:n] for text in controls for n in range(1, len(text))}
         self._ends = {text[n:] for text in controls for n in range(1, len(text))}
         self._longest = max(map(len, controls), default=0)

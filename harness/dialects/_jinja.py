@@ -37,7 +37,8 @@ def environment(today: date) -> Environment:
         lstrip_blocks=True,
         extensions=[_Generation, "jinja2.ext.loopcontrols"],
     )
-    jinja.filters |= {"tojson": _to_json, "from_json": json.loads}
+    # Prompts are no HTML: what Jinja holds safe would escape all that is added to it.
+    jinja.filters |= {"tojson": _to_json, "from_json": json.loads, "safe": str}
     jinja.globals |= {
         "raise_exception": _raise,
         "strftime_now": datetime.combine(today, time()).strftime,

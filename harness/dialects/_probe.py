@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from harness.dialects._conversation import Arguments, Call, Form, Ids, Said, call_id
 
-Trial = Callable[[list[Said], list[dict[str, Any]], Form], str]
-"""Messages and tools -> what the template writes of them; nothing where it refuses them."""
+
+class Trial(Protocol):
+    """Messages and tools -> what the template writes of them; nothing where it refuses them."""
+
+    def __call__(
+        self, messages: list[Said], tools: list[dict[str, Any]], form: Form, opens_reply: bool = ...
+    ) -> str: ...
+
 
 _SYSTEM, _USER, _TEXT = "zqsystem", "zquser", "zqtext"
 _TOOL = {
@@ -28,11 +34,14 @@ _PLAIN = [*_OPENING, Said("assistant", _TEXT), Said("user", "zqlast")]
 
 
 class Findings(NamedTuple):
-    """The form that shows most of a conversation (the first of those that show as much), what
-    every text of the template ends with, and some of these texts."""
+    """The form that shows most of a conversation (the first of those that show as much); what
+    the template ends with at any place, where it opens a reply without being asked; what closes
+    the user's message and what opens a reply behind it; and some of what it wrote."""
 
     form: Form
     always: str
+    closing: str
+    opening: str
     texts: list[str]
 
 
@@ -50,12 +59,16 @@ def probe(trial: Trial) -> Findings:
     if _shown(shorter := trial(_calling(form), [_TOOL], null)) == _shown(written):
         # Some templates write an empty reply of its own beside the call where content is "".
         form, written = (null, shorter) if len(shorter) < len(written) else (form, written)
+    inside = replace(form, results_inside=True)
+    named = trial(_calling(inside), [_TOOL], inside)
+    if _shown(named) == _shown(written) and _names(named) > _names(written) == 1:
+        form, written = inside, named
     _, calls, results = _shown(written)
     tools = "zqdescription" in trial(_OPENING, [_TOOL], form)
     if not calls and not tools:
         form = replace(plain, tools=False, calls=False, results=False)
         texts = [trial(_PLAIN[:number], [], form) for number in (2, 3)]
-        return Findings(form, _common_end(texts), texts)
+        return Findings(form, *_ends(trial, texts, [], form), texts)
     several = trial(_calling(form, 2), [_TOOL], form)
     _, _, reply, result = _calling(form)
     speaking = trial([*_OPENING, replace(reply, content=_TEXT), result], [_TOOL], form)
@@ -67,11 +80,11 @@ def probe(trial: Trial) -> Findings:
         calls=calls,
         results=results,
         several=not calls or _all_in(several, "zqvalue1", "zqvalue2", "zqresult1", "zqresult2"),
-        text_beside_calls="zqvalue1" in speaking,
+        text_beside_calls=not calls or "zqvalue1" in speaking,
         thinking_beside_text=bool(trial([*_OPENING, thinking, result], [_TOOL], form)),
     )
-    always = _common_end([written, *(trial(_PLAIN[:n], [_TOOL], form) for n in (2, 3))])
-    return Findings(form, always, [written, several])
+    texts = [written, *(trial(_PLAIN[:number], [_TOOL], form) for number in (2, 3))]
+    return Findings(form, *_ends(trial, texts, [_TOOL], form), [written, several])
 
 
 def _forms(plain: Form) -> Iterator[Form]:
@@ -105,11 +118,21 @@ def _shown(text: str) -> tuple[bool, bool, bool]:
     return _SYSTEM in text, calls, "zqresult1" in text
 
 
+def _names(text: str) -> int:
+    """How often it is said which tool was called, or answered."""
+    return text.count("zqcalled") + text.count("zqanswered")
+
+
 def _all_in(text: str, *words: str) -> bool:
     return all(word in text for word in words)
 
 
-def _common_end(texts: list[str]) -> str:
-    first = texts[0]
-    ends = (first[at:] for at in range(len(first) + 1))
-    return next(end for end in ends if all(text.endswith(end) for text in texts))
+def _ends(
+    trial: Trial, texts: list[str], tools: list[dict[str, Any]], form: Form
+) -> tuple[str, str, str]:
+    closed = trial(_OPENING, tools, form)
+    opened = trial(_OPENING, tools, form, opens_reply=True)
+    if opened.startswith(closed) and opened != closed:
+        return "", closed.rpartition(_USER)[2], opened.removeprefix(closed)
+    ends = (texts[0][at:] for at in range(len(texts[0]) + 1))
+    return next(end for end in ends if all(text.endswith(end) for text in texts)), "", ""

@@ -45,11 +45,14 @@ _OPENING = re.compile(
 """What the end of a prompt may write of the reply itself: thinking that it begins, or leaves out.
 That cannot be told from the template alone: many write ``<think>`` in every reply."""
 
-_KEPT = 512
-"""How many beginnings of conversations are kept as rendered."""
+_KEPT = 32_000_000
+"""How many characters of rendered beginnings of conversations are kept."""
 
-_REFUSALS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a template raises that cannot show what it was given; also RecursionError, below."""
+_REFUSALS = (
+    *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(MemoryError, RecursionError),
+)
+"""What a template raises that cannot show what it was given."""
 
 _WORDS = "zqwords"
 _HELLO = Prompt(role="user", content="Hello.")
@@ -97,14 +100,20 @@ class ChatTemplate:
         self._fixed = {
             "bos_token": bos,
             "eos_token": eos,
-            "datetime": f"{today:%b %d %Y} 00:00:00 GMT",  # Firefunction asks for it
+            "datetime": f"{today:%b %d %Y}",  # Firefunction asks for it so, Llama 3 so:
+            "date_string": f"{today:%d %b %Y}",
             **(arguments or {}),
         }
         self._words = by_prompt
-        self.form, self._always, seen = probe(self._trial)
-        self._guard = Guard(specials, delimiters([*texts, *seen]))
+        self._found = probe(self._trial)
+        self.form = self._found.form
+        asked = by_prompt.describe([]) if by_prompt else ""
+        self._guard = Guard(specials, delimiters([*texts, *self._found.texts, asked]))
         self._beginnings: OrderedDict[int, str | None] = OrderedDict()
-        self._example = "" if self.form.tools else self.written([_HELLO], _CALLING, []).strip()
+        self._kept = 0
+        self._example = ""
+        if self.form.calls and not self.form.tools:
+            self._example = self.written([_HELLO], _CALLING, []).strip()
 
     def render(self, conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> Rendered:
         """The prompt for the model's next reply; raises BadInput where the template refuses it."""
@@ -161,9 +170,10 @@ class ChatTemplate:
     ) -> str:
         try:
             return self._text(messages, shown, guard, opens_reply=opens_reply)
-        except (*_REFUSALS, RecursionError) as error:
+        except _REFUSALS as error:
             raise BadInput(
-                f"the chat template refuses the conversation: {error or type(error).__name__}; "
+                "the chat template refuses the conversation: "
+                f"{str(error)[:300] or type(error).__name__}; "
                 "set template to a file with one that takes it"
             ) from None
 
@@ -174,7 +184,7 @@ class ChatTemplate:
         to a beginning of it."""
         end = 0
         for text in self._rendered_beginnings(conversation, shown, guard):
-            at = _end_of(text, whole, self._always) if text else 0
+            at = _end_of(text, whole, self._found.always) if text else 0
             if at > end:
                 end = at
                 yield end
@@ -188,11 +198,14 @@ class ChatTemplate:
         for number, message in enumerate(conversation, start=1):
             key = hash((key, _content(message)))
             if key not in self._beginnings:
-                self._beginnings[key] = self._beginning(conversation[:number], shown, guard)
+                text = self._beginning(conversation[:number], shown, guard)
+                self._beginnings[key] = text
+                self._kept += len(text or "")
             self._beginnings.move_to_end(key)
             texts.append(self._beginnings[key])
-        while len(self._beginnings) > _KEPT:
-            self._beginnings.popitem(last=False)
+        while self._kept > _KEPT:
+            _, text = self._beginnings.popitem(last=False)
+            self._kept -= len(text or "")
         return texts
 
     def _beginning(
@@ -200,7 +213,7 @@ class ChatTemplate:
     ) -> str | None:
         try:
             return self._text(said(conversation, self.form), shown, guard, opens_reply=False)
-        except (*_REFUSALS, RecursionError):
+        except _REFUSALS:
             return None  # no conversation may end here, so no segment does
 
     def _text(
@@ -210,12 +223,17 @@ class ChatTemplate:
         marked = [message.map(lambda value: self._guard.mark(value, guard)) for message in messages]
         tools = [self._guard.mark(tool, guard, inside=False) for tool in shown]
         about = "" if self.form.tools else self._about(tools)
-        return self._run(
+        text = self._run(
             formed(marked, self.form, self._words, about),
             tools if self.form.tools else [],
             self.form,
             opens_reply=opens_reply,
         )
+        closing, opening = self._found.closing, self._found.opening
+        if opens_reply and closing and text.endswith(closing) and not opening.endswith(closing):
+            # Gemma 4's template forgets it behind results that a text follows.
+            text += opening
+        return text
 
     def _about(self, tools: list[dict[str, Any]]) -> str:
         if not tools:
@@ -235,20 +253,30 @@ class ChatTemplate:
     def _run(
         self, messages: list[Said], tools: list[dict[str, Any]], form: Form, *, opens_reply: bool
     ) -> str:
-        functions = [{"type": "function", "function": tool} for tool in tools]
+        offered: dict[str, Any] = {}
+        if tools:
+            offered["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        # Firefunction has them as a text.
+        offered["functions"] = json.dumps(tools, indent=2, ensure_ascii=False) if tools else ""
         return self._template.render(
             messages=variables(messages, form),
-            tools=functions or None,
-            functions=json.dumps(tools, indent=2, ensure_ascii=False),  # Firefunction's
             add_generation_prompt=opens_reply,
+            **offered,
             **self._fixed,
         )
 
-    def _trial(self, messages: list[Said], tools: list[dict[str, Any]], form: Form) -> str:
+    def _trial(
+        self,
+        messages: list[Said],
+        tools: list[dict[str, Any]],
+        form: Form,
+        opens_reply: bool = False,
+    ) -> str:
         """What the template writes of probes in a form; nothing where it refuses them."""
         try:
-            return self._run(formed(messages, form, None, ""), tools, form, opens_reply=False)
-        except (*_REFUSALS, RecursionError):
+            messages = formed(messages, form, None, "")
+            return self._run(messages, tools, form, opens_reply=opens_reply)
+        except _REFUSALS:
             return ""
 
 

@@ -20,7 +20,7 @@ from harness.dialects._cohere import call
 from harness.dialects._thoughts import split
 
 _OPENING = re.compile(r"<\|START_ACTION\|>")
-_SPEAKS = re.compile(r"\s*<\|START_(?:RESPONSE|TEXT)\|>")
+_SPEAKS = re.compile(r"<\|START_(?:RESPONSE|TEXT)\|>")
 _ENDS = ("<|END_RESPONSE|>", "<|END_TEXT|>", "<|END_OF_TURN_TOKEN|>")
 
 

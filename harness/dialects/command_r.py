@@ -44,7 +44,7 @@ DIALECT = Dialect(
     family="Command R and R+",
     version=1,
     parse=parse,
-    markup=r"^Action:\s*```(?:json)?\s*\[|<\|(?:START|END)_OF_TURN_TOKEN\|>",
+    markup=r"^Action:\s*+```(?:json)?\s*+\[\s*+\{\s*+\"tool_name\"|<\|(?:START|END)_OF_TURN_TOKEN\|>",
     in_template=r"Write \\'Action:\\'",
     stops=("<|END_OF_TURN_TOKEN|>", "<|START_OF_TURN_TOKEN|>"),
 )

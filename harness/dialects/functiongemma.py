@@ -28,7 +28,7 @@ DIALECT = Dialect(
     family="FunctionGemma",
     version=1,
     parse=parse,
-    markup=r"<(?:start|end)_function_(?:call|response|declaration)>|<escape>",
+    markup=r"<(?:start|end)_function_(?:call|response|declaration)>",
     in_template=r"<start_function_call>",
     stops=("<start_function_response>", "<end_of_turn>"),
 )

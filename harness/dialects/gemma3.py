@@ -23,7 +23,7 @@ _FENCE = "```"
 _OBJECT = r'\{\s*"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:'
 _OPENING = re.compile(
     rf"(?P<fence>{_FENCE}(?:json|tool_code|tool_call)?\s*)(?P<fenced>\[\s*)?(?={_OBJECT})"
-    rf"|(?:\A|(?P<line>\n))\s*(?P<bare>\[\s*)?(?={_OBJECT})"
+    rf"|(?:\A\s*|(?P<line>\n)[ \t]*)(?P<bare>\[\s*)?(?={_OBJECT})"
 )
 _NEXT = re.compile(rf"\s*[,;]?\s*(?={_OBJECT})")
 
@@ -59,12 +59,24 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
     text, closing = start.string, _FENCE if start["fence"] else ""
     opened = start.end("fenced") if start["fenced"] else start.end("bare")
     if opened >= 0:
-        calls = list(listed(text, text.rindex("[", 0, opened), closing))
+        calls = listed(text, text.rindex("[", 0, opened), closing)
     else:
-        calls = list(_row(text, start, closing))
-    if start["line"] and text[calls[-1].end :].strip():
-        raise Prose
-    yield from calls
+        calls = _row(text, start, closing)
+    yield from _at_the_end(text, calls) if start["line"] else calls
+
+
+def _at_the_end(text: str, calls: Iterator[Call]) -> Iterator[Call]:
+    """The calls if nothing follows them, else none of them."""
+    found: list[Call] = []
+    try:
+        for call in calls:
+            found.append(call)
+    except (Prose, ValueError):
+        if not found:
+            raise
+    if skip_blanks(text, found[-1].end) < len(text):
+        raise Prose(found[-1].end)
+    yield from found
 
 
 def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:

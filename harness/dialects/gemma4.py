@@ -43,7 +43,7 @@ DIALECT = Dialect(
     family="Gemma 4",
     version=1,
     parse=parse,
-    markup=r"<\|(?:tool_call|tool_response|tool|channel|turn|think|\")>"
+    markup=r"<\|(?:tool_call|tool_response|tool|channel|turn|think)>"
     r"|<(?:tool_call|tool_response|tool|channel|turn)\|>|<\|\"\|>",
     in_template=r"<\|tool_call>call:",
     stops=("<|tool_response>", "<turn|>", "<|turn>"),

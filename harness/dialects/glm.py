@@ -43,10 +43,10 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:
-    _mentions.refuse(mark)
     text = mark.string
     name = _NAME.match(text, mark.end())
     if not name:
+        _mentions.refuse(mark)
         raise ValueError("no name and <arg_key> follow")
     values: dict[str, str] = {}
     at = name.end()

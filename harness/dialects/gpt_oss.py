@@ -21,10 +21,11 @@ from harness.dialects._json import members, skip_blanks
 from harness.records import ToolCall
 
 _LONGEST_HEADER = 400
-_WORD = re.compile(r"<\|\w+\|>|[^\s<]+|<")
+_WORD = re.compile(r"<\|(?:channel|constrain)\|>\w*|<\|\w+\|>|[^\s<]+|<")
 _END = re.compile(r"<\|(?:end|call|return)\|>(?=<\|start\|>|\Z)")
 _ANY_END = re.compile(r"<\|(?:end|call|return)\|>")
 _MESSAGE = "<|message|>"
+_CHANNEL = "<|channel|>"
 _FUNCTIONS = "functions."
 _NOBODY = {"assistant", "user", "all"}
 
@@ -76,23 +77,24 @@ def _message(text: str, at: int, reply: _Reply) -> int:
 
 def _header(written: str) -> _Header | None:
     """Channel and recipient of a message of the model's; None where this heads none."""
-    written = written.strip().removeprefix("<|start|>assistant").removeprefix("assistant")
-    words = iter(_WORD.findall(written))
+    written = written.removeprefix("<|start|>assistant").removeprefix("assistant")
     header = _Header()
     typed = False
-    for word in words:
-        if word == "<|channel|>" and (not header.channel or header.recipient == "assistant"):
+    for word in _WORD.findall(written):
+        if word == _CHANNEL:
+            return None
+        if word.startswith(_CHANNEL) and (not header.channel or header.recipient == "assistant"):
             # Now and then it stumbles: commentary to=assistant<|channel|>analysis.
-            header = _Header(channel=next(words, ""), recipient=header.recipient)
+            header.channel = word.removeprefix(_CHANNEL)
         elif word.startswith(("to=", _FUNCTIONS)) and not (header.recipient or typed):
             header.recipient = word.removeprefix("to=")
-        elif typed or not (header.channel or header.recipient):
-            return None
-        else:
-            typed = (next(words, "") if word == "<|constrain|>" else word).isidentifier()
+        elif not typed and (header.channel or header.recipient):
+            typed = word.removeprefix("<|constrain|>").isidentifier()
             if not typed:
                 return None
-    return header if header.channel is None or header.channel.isidentifier() else None
+        else:
+            return None
+    return header
 
 
 def _body(text: str, start: int) -> tuple[str, int]:

@@ -32,9 +32,11 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
-    _mentions.refuse(start)
-    text, at = start.string, skip_blanks(start.string, start.end())
-    if not start[0].startswith(_TAG):
+    text = start.string
+    if start[0] == _TAG:
+        _mentions.refuse(start)
+        at = skip_blanks(text, start.end())
+    else:
         at = start.end() - 1
         values, _, _ = members(text, at)
         if not _OF_A_CALL.issuperset(values):

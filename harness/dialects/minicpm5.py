@@ -26,7 +26,8 @@ DIALECT = Dialect(
     family="MiniCPM 5",
     version=1,
     parse=parse,
-    markup=r"<function name=|</function>|<param name=|</param>",
+    markup=r"""<function name=["'][^"'\n]{1,200}["']>\s*+(?:<param name=|</function>)"""
+    r"|</param>\s*+</function>",
     in_template=r"<function name=.{0,60}<param name=",
     stops=("<|im_end|>", "<|im_start|>"),
 )

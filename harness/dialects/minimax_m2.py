@@ -33,8 +33,8 @@ DIALECT = Dialect(
     family="MiniMax M2",
     version=1,
     parse=parse,
-    markup=r"</?minimax:tool_call>|<invoke name=|</invoke>|<parameter name=|</parameter>"
-    r"|\]~b\]|\]~!b\[|\[e~\[",
+    markup=r"""</?minimax:tool_call>|<invoke name=["'][^"'\n]{1,200}["']>\s*+<parameter name="""
+    r"|</parameter>\s*+</invoke>|\]~b\]|\]~!b\[|\[e~\[",
     in_template=r"<minimax:tool_call>",
     stops=("[e~[", "]~b]"),
 )

@@ -41,8 +41,13 @@ def parse(text: str, turn: int) -> Parsed:
         else:
             to_tools.append(body)
     parsed = take("\n".join(to_tools), turn, _CALL.opening, _CALL)
-    said = "\n".join(filter(None, [*to_user, parsed.text]))
-    return replace(parsed, text=said, reasoning="\n".join(filter(None, to_self)) or None)
+    empty = "a message to a tool calls none" if to_tools and not parsed.tool_calls else None
+    return replace(
+        parsed,
+        text="\n".join(filter(None, [*to_user, parsed.text])),
+        malformed=parsed.malformed or empty,
+        reasoning="\n".join(filter(None, to_self)) or None,
+    )
 
 
 DIALECT = Dialect(

@@ -35,8 +35,13 @@ def parse(text: str, turn: int) -> Parsed:
     for kind, body in messages(text, _HEADER, _END):
         {"think": thoughts, "tool_calls": called}.get(kind or "", said).append(body)
     parsed = take("\n".join(called), turn, _CALL, _read)
-    text = "\n".join(filter(None, [*(part.strip() for part in said), parsed.text]))
-    return replace(parsed, text=text, reasoning="\n".join(thoughts).strip() or None)
+    empty = "<|tool_calls|> without a call" if called and not parsed.tool_calls else None
+    return replace(
+        parsed,
+        text="\n".join(filter(None, [*(part.strip() for part in said), parsed.text])),
+        malformed=parsed.malformed or empty,
+        reasoning="\n".join(thoughts).strip() or None,
+    )
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:

@@ -29,4 +29,4 @@ def _words(reply: Said, leaks: Sequence[Leak]) -> str:
     line, times = lines.most_common(1)[0]
     repeated = f", one line {times} times: {one_line(line, 60)!r}" if times > 2 else ""
     beside = f", beside {len(reply.calls)} calls" if reply.calls else ""
-    return f"{in_words(reply.text, leaks)}{beside}{repeated}"
+    return f"{in_words(leaks)}{beside}{repeated}"

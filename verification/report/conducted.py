@@ -69,6 +69,10 @@ class Headers:
             self.not_looked_for.setdefault(unseen, set()).add(started.run)
         _note(self.facts, "budgets of a run", budget_words(started.budgets))
         _note(self.facts, "sandbox", _flat(started.sandbox))
+        if started.on_leak != "fail":
+            _note(self.facts, "replies that leak", f"on_leak = {started.on_leak}; no score moves")
+        if started.context_load:
+            _note(self.facts, "earlier turns before a task", f"{started.context_load} tokens")
         _note(self.facts, "variants", "published" if started.variant_seed is None else "drawn")
 
 

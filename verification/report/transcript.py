@@ -166,7 +166,11 @@ class Page:
 
     def _reply(self, reply: Reply) -> None:
         self._turn(reply.turn).spent = spent(reply).removeprefix(": ")
-        parts = (("thinks", reply.reasoning), ("says", reply.text), ("as it came", reply.raw))
+        parts = (
+            ("thinks", reply.reasoning),
+            ("says", reply.text),
+            ("as it came", reply.raw if reply.malformed else None),
+        )
         for label, text in parts:
             if text:
                 self._item(reply.turn, "reasoning" if label == "thinks" else "reply", label, text)

@@ -7,7 +7,10 @@
     protocol.py    what this side and a worker say to each other
     worker.py      the worker: reads requests, holds the engine
     rendering.py   a conversation to a prompt
-    engine.py      tokens: evaluate, draw, stop; for one run or several at once
+    loading.py     the model and its context
+    engine.py      tokens: evaluate and draw, for one run or several at once
+    slots.py       the sequences that it evaluates, in batches
+    job.py         a reply in the making
     kept.py        what of a prompt need not be evaluated again
     vocabulary.py  text to tokens and back
     sampling.py    how a token is drawn
@@ -22,11 +25,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import psutil
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from harness import dialects
 from harness.dialects import Dialect
@@ -68,7 +72,6 @@ class Settings(ModelSettings):
     )
     today: str = Field(
         default="2026-01-01",
-        pattern=r"^\d{4}-\d{2}-\d{2}$",
         description="the date that templates are told, so that a run is the same tomorrow",
     )
     n_ctx: int = Field(default=8192, ge=16, description="tokens of context, of each run")
@@ -105,6 +108,14 @@ class Settings(ModelSettings):
         if (self.path is None) == (self.package is None):
             raise ValueError("exactly one of 'path' and 'package' is needed")
         return self
+
+    @field_validator("today")
+    @classmethod
+    def _is_a_date(cls, today: str) -> str:
+        try:
+            return date.fromisoformat(today).isoformat()
+        except ValueError:
+            raise ValueError("no date; write it as 2026-01-01") from None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

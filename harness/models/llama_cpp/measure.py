@@ -146,8 +146,8 @@ def _work_bytes(model: Any, shape: Shape) -> int:
     nothing: without flash attention, the scores of a layer in the type of the cached values."""
     if shape.flash_attention is not False or shape.kv_type_v == "f32":
         return 0
-    scores = C.llama_model_n_head(model) * shape.n_ctx * min(shape.n_ubatch, shape.n_ctx)
-    return int(scores * _HALF_BYTES)
+    scores: int = C.llama_model_n_head(model) * shape.n_ctx * min(shape.n_ubatch, shape.n_ctx)
+    return scores * _HALF_BYTES
 
 
 def _caches(lines: Iterable[str]) -> dict[str, int]:

@@ -119,8 +119,9 @@ class Need:
         return self.shared + workers * self.each
 
     def facts(self, workers: int) -> dict[str, int]:
-        """For the evidence."""
+        """For the evidence: of all workers together, but for the parts."""
         return {
+            "workers": workers,
             "host_bytes": self.host(workers),
             "gpu_bytes": workers * sum(self.on_gpus.values()),
             "weights_bytes": self.weights,
@@ -218,7 +219,7 @@ def _smaller(shape: Shape) -> Iterator[tuple[Shape, str]]:
         words = 'kv_type_k = kv_type_v = "q8_0"'
         words += "" if shape.flash_attention else " with flash_attention = true"
         yield shape.model_copy(update=update), words
-    if shape.n_ubatch > _SMALL_BATCH:
+    if shape.n_batch == shape.n_ubatch > _SMALL_BATCH:  # else it is not ours to set
         update = {"n_batch": _SMALL_BATCH, "n_ubatch": _SMALL_BATCH}
         yield shape.model_copy(update=update), f"n_batch = {_SMALL_BATCH}"
 
@@ -312,7 +313,7 @@ def _why(answer: Unreadable) -> str:
 
 
 def _too_large(shape: Shape, need: Need, workers: int, free: Free) -> str:
-    asked = f"n_ctx = {shape.n_ctx} with workers = {workers}"
+    asked = f"n_ctx = {shape.n_ctx}" + (f" with workers = {workers}" if workers > 1 else "")
     if need.host(workers) > free.host:
         parts = f"weights {_gb(need.weights)}, caches {_gb(need.caches)}, "
         parts += f"buffers {_gb(need.buffers)}" + (" each" if workers > 1 else "")

@@ -129,10 +129,10 @@ class Worker:
                 answer = await self._next()
                 if not isinstance(answer, Beat) and answer.id in self._waiting:
                     self._waiting[answer.id].set_result(answer)
-        fault = await self._fault()
+        await self.kill()
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(fault)
+                waiting.set_exception(await self._fault())
 
     async def _next(self) -> Answer | Beat:
         assert self._process.stdout is not None

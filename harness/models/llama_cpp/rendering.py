@@ -11,39 +11,32 @@ from typing import Any
 from harness import dialects
 from harness.dialects._template import ChatTemplate, Rendered
 from harness.errors import BadInput
-from harness.models.llama_cpp.engine import Question
+from harness.models.llama_cpp.job import Question
 from harness.models.llama_cpp.protocol import Generate, Load
 from harness.models.llama_cpp.vocabulary import Vocabulary
 
 
-class RenderError(Exception):
-    """No prompt can be made as asked; the text says why."""
-
-
 class Renderer:
     """Writes the prompts of one model. ``dialect`` names the one that it speaks. Raises
-    RenderError where that cannot be told, or the template cannot be read."""
+    BadInput where that cannot be told, or the template cannot be read."""
 
     def __init__(self, load: Load, vocabulary: Vocabulary) -> None:
         self._source = load.template or vocabulary.template
-        try:
-            self.dialect = (
-                dialects.choose(self._source, load.template_arguments)
-                if load.dialect == "auto"
-                else load.dialect
-            )
-            self._dialect = dialects.load(self.dialect, "dialect")
-            # llama.cpp finds user-defined tokens in any text; those that mean something here
-            # must not be found in what people, models and tools wrote.
-            own = [text for text in vocabulary.user_defined if self._is_delimiter(text.strip())]
-            vocabulary.guard(own)
-            self._template = (
-                None
-                if self._dialect.render
-                else self._chat_template(load, vocabulary, [*vocabulary.control, *own])
-            )
-        except BadInput as error:
-            raise RenderError(str(error)) from None
+        self.dialect = (
+            dialects.choose(self._source, load.template_arguments)
+            if load.dialect == "auto"
+            else load.dialect
+        )
+        self._dialect = dialects.load(self.dialect, "dialect")
+        # llama.cpp finds user-defined tokens in any text; those that mean something here must
+        # not be found in what people, models and tools wrote.
+        own = [text for text in vocabulary.user_defined if self._is_delimiter(text.strip())]
+        vocabulary.guard(own)
+        self._template = (
+            None
+            if self._dialect.render
+            else self._chat_template(load, vocabulary, [*vocabulary.control, *own])
+        )
 
     def facts(self) -> dict[str, Any]:
         """Which template writes the prompts; null where the dialect does."""
@@ -51,7 +44,7 @@ class Renderer:
         return {"template_sha256": source and hashlib.sha256(source.encode()).hexdigest()}
 
     def question(self, asked: Generate) -> Question:
-        """The prompt of a conversation, and what its reply must keep to; raises RenderError."""
+        """The prompt of a conversation, and what its reply must keep to; raises BadInput."""
         grammar = self._dialect.grammar
         rendered = self._rendered(asked)
         return Question(
@@ -66,10 +59,7 @@ class Renderer:
         if self._template is None:
             assert self._dialect.render is not None
             return Rendered(tuple(self._dialect.render(asked.conversation, asked.tools)), "")
-        try:
-            return self._template.render(asked.conversation, asked.tools)
-        except BadInput as error:
-            raise RenderError(str(error)) from None
+        return self._template.render(asked.conversation, asked.tools)
 
     def _chat_template(
         self, load: Load, vocabulary: Vocabulary, specials: list[str]

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,15 @@ VERSIONS = (2, 3)
 
 SPLIT = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 """The end of a part's name, as gguf-split writes it."""
+
+_TEMPLATE_KEY = b"tokenizer.chat_template"
+_TEMPLATE = struct.pack("<Q", len(_TEMPLATE_KEY)) + _TEMPLATE_KEY + struct.pack("<I", 8)
+"""How a chat template begins in a GGUF file: the key, its length before it, and the type, 8 for a
+string. It is looked for as bytes, since to parse what stands before it, a vocabulary, takes
+seconds in Python."""
+
+_LONGEST_HEADER = 256 << 20
+"""Bytes; the largest vocabularies take 20 MB."""
 
 _NEARBY = 12
 """File names that a sentence has room for."""
@@ -73,6 +83,13 @@ class Source:
             "sha256": sha256,
             "commit": self.commit,
         }
+
+
+def has_template(source: Source) -> bool:
+    """Whether the file has a chat template of its own. Without one llama-server makes one up."""
+    size = min(source.path.stat().st_size, _LONGEST_HEADER)
+    with source.path.open("rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as header:
+        return header.find(_TEMPLATE) >= 0
 
 
 async def find(path: str | None, package: str | None, where: str) -> Source:

@@ -18,7 +18,8 @@ from typing import IO
 
 from llama_cpp import llama_cpp
 
-from harness.models.llama_cpp.engine import Engine, LoadError
+from harness.errors import BadInput
+from harness.models.llama_cpp.engine import Engine
 from harness.models.llama_cpp.protocol import (
     FROM_PARENT,
     Beat,
@@ -29,7 +30,7 @@ from harness.models.llama_cpp.protocol import (
     Ready,
     Refused,
 )
-from harness.models.llama_cpp.rendering import Renderer, RenderError
+from harness.models.llama_cpp.rendering import Renderer
 from harness.records import Record
 
 BEAT_SECONDS = 0.5
@@ -50,7 +51,7 @@ def main() -> None:
     try:
         engine = Engine(load)
         renderer = Renderer(load, engine.vocabulary)
-    except (LoadError, RenderError) as error:
+    except BadInput as error:
         _say(out, Refused(reason=str(error)))
         return
     facts = engine.facts() | renderer.facts() | {"load_seconds": round(time.monotonic() - began, 3)}
@@ -72,7 +73,7 @@ def _serve(engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:
                 case Generate():
                     try:
                         engine.begin(renderer.question(message))
-                    except (RenderError, ValueError) as error:
+                    except (BadInput, ValueError) as error:
                         _say(out, Failed(id=message.id, reason=str(error)))
                 case Cancel():
                     engine.cancel(message.id)

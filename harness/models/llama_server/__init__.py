@@ -24,14 +24,14 @@ from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
 from harness.models import openai as endpoint
 from harness.models.llama_cpp.memory import Placement, Shape, estimate
-from harness.models.llama_cpp.source import Source, find
+from harness.models.llama_cpp.source import Source, find, has_template
 from harness.models.llama_server.process import Server
 from harness.records import Completion
 
 __all__ = ["Model", "Settings"]
 
-_UNBATCHED = 512
-"""Tokens that llama-server evaluates at once (its default ``--ubatch-size``)."""
+_BATCH, _UBATCH = 2048, 512
+"""Tokens that llama-server takes and evaluates at once (its own defaults)."""
 
 _LOST = {"refused", "reset", "garbled", "broken_off", "server_error"}
 """Faults of an endpoint that its process's end may be behind."""
@@ -100,6 +100,11 @@ class Model:
         settings = self._settings
         program, known_as = _program(settings.binary, self._where)
         source = await find(settings.path, settings.package, self._where)
+        if settings.template is None and not has_template(source):
+            raise BadInput(
+                f"{self._where}: {source.path}: the file has no chat template, and llama-server "
+                "would make one up; name a Jinja file as template, or take an instruct model"
+            )
         facts = await source.facts(self._where)
         memory = await self._estimate(source)
         self._command = (*program, *_options(settings, source, self._where))
@@ -199,8 +204,8 @@ class Model:
         shape = Shape(
             n_ctx=settings.n_ctx,
             slots=settings.parallel,
-            n_batch=_UNBATCHED,
-            n_ubatch=_UNBATCHED,
+            n_batch=_BATCH,
+            n_ubatch=_UBATCH,
             flash_attention=settings.flash_attention,
             kv_type_k=settings.kv_type_k,
             kv_type_v=settings.kv_type_v,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput
 from harness.models.llama_server import supervisor
@@ -129,7 +129,7 @@ class Server:
                 await self._process.wait()
         if self.alive:
             return None
-        await self._listening
+        await self._hear_out()
         code = self._process.returncode
         assert code is not None
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
@@ -146,7 +146,13 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)  # the server dies of it, too
         await self._process.wait()
-        await self._listening
+        await self._hear_out()
+
+    async def _hear_out(self) -> None:
+        """Take in the last it wrote; what it left running may keep the pipe open for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._listening
 
     async def _healthy(self, where: str) -> Properties:
         """Wait until the server has loaded the model; what it then says of itself."""
@@ -157,7 +163,7 @@ class Server:
                 with suppress(httpx2.TransportError):
                     if (await client.get(f"{self.address}/health")).status_code == 200:
                         answer = await client.get(f"{self.address}/props")
-                        return Properties.model_validate_json(answer.content)
+                        return _properties(answer.content, where)
                 await asyncio.sleep(_LOOK_SECONDS)
         raise BadInput(f"{where}: {await self.obituary()}; mend its settings or arguments")
 
@@ -166,6 +172,16 @@ class Server:
         assert self._process.stdout is not None
         while data := await self._process.stdout.read(4096):
             self._said = (self._said + data.decode(errors="replace"))[-_LAST_WORDS:]
+
+
+def _properties(answer: bytes, where: str) -> Properties:
+    try:
+        return Properties.model_validate_json(answer)
+    except ValidationError:
+        raise BadInput(
+            f"{where}: the program answers, but not at /props as llama-server does; upgrade it, or "
+            "mend binary or arguments"
+        ) from None
 
 
 def _free_port() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx2
 import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
@@ -62,14 +63,16 @@ def connect(settings: Settings, key: str, *, headers: dict[str, str]) -> AsyncOp
         default_headers=headers,
         timeout=openai.Timeout(None, connect=settings.connect_seconds),
         http_client=DefaultAioHttpClient(
-            event_hooks={"request": [_note_time]}, transport=_transport()
+            event_hooks={"request": [_note_time]}, transport=_transport(settings.base_url)
         ),
     )
     client.organization = client.project = None  # or those of OpenAI's own variables are sent
     return client
 
 
-def _transport() -> AiohttpTransport:
+def _transport(base_url: str) -> AiohttpTransport:
+    # The environment's proxies stand between here and the network, not between here and here.
+    proxies = httpx2.URL(base_url).host not in ("127.0.0.1", "localhost", "::1")
     transport = AiohttpTransport()
 
     def session() -> aiohttp.ClientSession:
@@ -78,7 +81,7 @@ def _transport() -> AiohttpTransport:
             ssl=transport.ssl_context,
             socket_factory=keepalive_socket,
         )
-        return aiohttp.ClientSession(connector=connector, trust_env=True)  # for its proxies
+        return aiohttp.ClientSession(connector=connector, trust_env=proxies)
 
     transport.client = session
     return transport
