@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 

@@ -1,12 +1,12 @@
 """The same campaign, played in several ways: by the kind ``llama_cpp``, exact and in batches, by
-llama.cpp's own server through the kind ``openai``, and by Inspect AI on that same server.
+the kind ``llama_server``, and by Inspect AI on a server like that one's.
 
-All have the same processor cores, file, chat template, prompts, tools, budgets and places (runs
-at once), and draw greedily, so that they draw about the same tokens. Where they are not alike: the server
-decodes runs together, keeps prefixes and uses flash attention as it likes, as llama.cpp's users
-have it. Its tool calls it parses itself. The harness keeps the whole of every run, runs real
-tools in its sandbox, and grades; Inspect's tools answer nothing. Seconds are those of the whole
-command, from its start to its end, but for the server's own start.
+All have the same processor cores, file, chat template, prompts, tools, budgets and number of runs
+at once, and draw greedily, so that they draw about the same tokens. Where they are not alike: the
+server decodes runs together, keeps prefixes and uses flash attention as it likes, as its users
+have it, and parses calls itself. The harness writes transcripts, runs real tools in its sandbox
+and grades; Inspect's tools answer nothing, and nobody grades. Seconds are those of the whole
+command, with Python's start and the model's; Inspect's server has started before.
 """
 
 from __future__ import annotations
@@ -74,7 +74,12 @@ class Row:
 def main(subject: Subject, size: Size) -> None:
     """Print a row for each way."""
     cores = psutil.cpu_count(logical=False) or 1
-    local = {"kind": "llama_cpp", "path": subject.path, "dialect": "hermes", "n_ctx": N_CTX}
+    local: dict[str, object] = {
+        "kind": "llama_cpp",
+        "path": str(subject.path),
+        "dialect": "hermes",
+        "n_ctx": N_CTX,
+    }
     local["template"] = subject.settings("hermes").template or ""
     print(
         f"first-steps-v1 by {subject.title}: {size.runs_per_task} runs a task of at most "
@@ -93,10 +98,9 @@ def main(subject: Subject, size: Size) -> None:
         f"llama_cpp, batch = {batch}, {cores} workers",
         _play(subject.folder / "batch", together, size),
     )
-    with llama_server(subject.path, n_ctx=N_CTX, slots=AT_ONCE, threads=cores) as server:
-        served = {"kind": "openai", "base_url": server.base_url, "model": "smollm2"}
-        row = _play(subject.folder / "served", served, size, server)
-        _say("openai, on llama.cpp's server", row)
+    keys = {"kind": "llama_server", "threads": cores, "parallel": AT_ONCE, "n_gpu_layers": 0}
+    served = {name: local[name] for name in ("path", "template", "n_ctx")} | keys
+    _say("llama_server", _play(subject.folder / "served", served, size))
     with llama_server(subject.path, n_ctx=N_CTX, slots=AT_ONCE, threads=cores) as server:
         _say("Inspect AI, on such a server", _inspect(subject.folder, size, server))
 
@@ -105,10 +109,8 @@ def _say(name: str, row: Row) -> None:
     print(f"  {name:32}{row}", flush=True)
 
 
-def _play(
-    folder: Path, model: Mapping[str, object], size: Size, server: LlamaServer | None = None
-) -> Row:
-    """Play the campaign with ``fairtrial run``."""
+def _play(folder: Path, model: Mapping[str, object], size: Size) -> Row:
+    """Play the campaign with ``fairtrial run``; nothing is tried out first, as Inspect does not."""
     folder.mkdir()
     text = CAMPAIGN.format(
         runs=size.runs_per_task, turns=TURNS, tokens=size.tokens_per_turn, at_once=AT_ONCE
@@ -118,7 +120,9 @@ def _play(
         for key, value in model.items()
     ]
     (folder / "campaign.toml").write_text(text + "\n".join(keys) + "\n", encoding="utf-8")
-    seconds, most = run([sys.executable, "-m", "harness", "run", str(folder)], folder)
+    seconds, most = run(
+        [sys.executable, "-m", "harness", "run", "--skip-preflight", str(folder)], folder
+    )
     events = [event for each in _transcripts(folder) for event in each]
     replies = [event for event in events if isinstance(event, Reply)]
     played = Played(
@@ -128,7 +132,6 @@ def _play(
     )
     with (folder / "verification" / "inference.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    most += memory(psutil.Process(server.process.pid)) if server else 0
     return Row(seconds, most, played, row["cold_start_seconds"])
 
 
