@@ -1,8 +1,9 @@
 """Tokens evaluated, over tokens that had to be evaluated once.
 
-Runs of two tasks, each with its own head (the system's message, the tools and the question, the
-same in every run of a task). In each turn the model draws a call, under the grammar that makes it
-one, and a file of some hundred tokens is the answer; all go on for some turns, in one worker.
+Runs of two tasks, each with its own head: the system's message, the tools and the question, the
+same in every run of a task; no two tasks begin alike. In each turn the model draws a call, under
+the grammar that makes it one, and a file of some hundred tokens is the answer; so for some turns,
+in one worker.
 
     needed = for each task, its first prompt once
            + for each run, all that came after that in its last turn: the prompt and the tokens
@@ -32,6 +33,16 @@ TASKS = {
     "shell": "Run commands such as cat report_2026_01.csv | grep -e north | sort -n | head -20, "
     "on one file after another, until you know what the report costs in all.",
 }
+CHATML = """\
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+"""A chat template without tools, as SmolLM2's own: the dialect puts them into words."""
+
 SYSTEM = "You work on a task in a workspace. " + " ".join(TEXTS[0].split()[:150])
 LONGEST_REPLY = 200
 """Tokens; the grammar ends a call's arguments sooner."""
@@ -97,7 +108,11 @@ def _needed(counted: Sequence[Counted]) -> int:
 async def _play_all(
     subject: Subject, reuse: Reuse, order: Sequence[Where], turns: Turns
 ) -> list[Counted]:
-    settings = subject.settings("fewshot", reuse=reuse, n_ctx=8192, sampling=Sampling())
+    template = subject.folder / "plain.jinja"
+    template.write_text(CHATML, encoding="utf-8")
+    settings = subject.settings(
+        "hermes", template=str(template), reuse=reuse, n_ctx=8192, sampling=Sampling()
+    )
     async with opened(settings) as model:
         return [await _play(model, task, number, turns) for task, number in order]
 
@@ -105,7 +120,7 @@ async def _play_all(
 async def _play(model: Model, task: str, number: int, turns: Turns) -> Counted:
     chance = random.Random(f"{task} {number}")
     conversation: list[Message] = [
-        Prompt(role="system", content=SYSTEM),
+        Prompt(role="system", content=f"This is about {task}. {SYSTEM}"),
         Prompt(role="user", content=TASKS[task]),
     ]
     said: list[Reply] = []
