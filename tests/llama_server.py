@@ -59,9 +59,11 @@ Call one with <tool_call>{"name": "...", "arguments": {...}}</tool_call>
 
 
 @contextmanager
-def llama_server(model: Path, *, n_ctx: int = 2048, slots: int = 1) -> Iterator[LlamaServer]:
+def llama_server(
+    model: Path, *, n_ctx: int = 2048, slots: int = 1, threads: int = 1
+) -> Iterator[LlamaServer]:
     """Serve a model on a free port of loopback; the process is gone when the block is left."""
-    command = [sys.executable, __file__, str(model), str(n_ctx), str(slots)]
+    command = [sys.executable, __file__, str(model), str(n_ctx), str(slots), str(threads)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -78,14 +80,14 @@ def llama_server(model: Path, *, n_ctx: int = 2048, slots: int = 1) -> Iterator[
             process.kill()
 
 
-def main(model: str, n_ctx: str, slots: str) -> None:
+def main(model: str, n_ctx: str, slots: str, threads: str) -> None:
     """Serve until stdin closes, which it also does when whoever started this was killed."""
     xllamacpp = importlib.import_module("xllamacpp")  # here, so that only the child loads it
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
     parameters.n_ctx = int(n_ctx) * int(slots)
     parameters.n_parallel = int(slots)
-    parameters.cpuparams.n_threads = 1
+    parameters.cpuparams.n_threads = int(threads)
     parameters.use_jinja = True
     parameters.chat_template = CHATML_WITH_TOOLS
     parameters.model_alias = {"smollm2"}

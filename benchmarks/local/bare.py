@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Self
 
 from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
@@ -82,11 +83,17 @@ class Bare:
         C.llama_memory_clear(self._memory, False)
         batch = C.llama_batch_init(self._n_batch, 0, 1)
         drawn: list[list[int]] = [[] for _ in prompts]
-        for sequence, prompt in enumerate(prompts):
-            _fill(batch, [(sequence, position, token) for position, token in enumerate(prompt)])
-            batch.logits[len(prompt) - 1] = True
-            assert C.llama_decode(self._context, batch) == 0
-            drawn[sequence].append(sampler.draw(self._context, len(prompt) - 1))
+        whole = [
+            (s, at, token) for s, prompt in enumerate(prompts) for at, token in enumerate(prompt)
+        ]
+        assert len(whole) <= self._n_batch, "all prompts are read in one batch"
+        _fill(batch, whole)
+        ends = [end - 1 for end in accumulate(map(len, prompts))]
+        for end in ends:
+            batch.logits[end] = True
+        assert C.llama_decode(self._context, batch) == 0
+        for sequence, end in enumerate(ends):
+            drawn[sequence].append(sampler.draw(self._context, end))
         while at_work := [s for s, count in enumerate(counts) if len(drawn[s]) < count]:
             _fill(batch, [(s, len(prompts[s]) + len(drawn[s]) - 1, drawn[s][-1]) for s in at_work])
             for index in range(len(at_work)):

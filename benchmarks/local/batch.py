@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -41,7 +40,9 @@ class Side:
     def row(self) -> str:
         """Tokens per second of both, and the gain, on the wall and by the processor's clock."""
         rates = (
-            statistics.median(count / each.wall for count, each in zip(self.drawn, spent, strict=True))
+            statistics.median(
+                count / each.wall for count, each in zip(self.drawn, spent, strict=True)
+            )
             for spent in (self.alone, self.together)
         )
         wall, cpu = self.gain()

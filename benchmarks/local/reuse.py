@@ -1,8 +1,9 @@
 """Tokens evaluated, over tokens that had to be evaluated once.
 
-Runs of two tasks, each with its own head (the system's message, the tools and the question, the
-same in every run of a task). In each turn the model draws a call, under the grammar that makes it
-one, and a file of some hundred tokens is the answer; all go on for 5 to 8 turns, in one worker.
+Runs of two tasks, each with its own head: the system's message, the tools and the question, the
+same in every run of a task; no two tasks begin alike. In each turn the model draws a call, under
+the grammar that makes it one, and a file of some hundred tokens is the answer; so for some turns,
+in one worker.
 
     needed = for each task, its first prompt once
            + for each run, all that came after that in its last turn: the prompt and the tokens
@@ -32,17 +33,29 @@ TASKS = {
     "shell": "Run commands such as cat report_2026_01.csv | grep -e north | sort -n | head -20, "
     "on one file after another, until you know what the report costs in all.",
 }
-SYSTEM = "You work on a task in a workspace. " + " ".join(TEXTS[0].split()[:250])
+CHATML = """\
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+"""A chat template without tools, as SmolLM2's own: the dialect puts them into words."""
+
+SYSTEM = "You work on a task in a workspace. " + " ".join(TEXTS[0].split()[:150])
 LONGEST_REPLY = 200
 """Tokens; the grammar ends a call's arguments sooner."""
 
-TURNS = (5, 8)
 CHARACTERS = (600, 1600)
 """Of what a tool answers: some hundred tokens."""
 
 Reuse = Literal["exact", "fast"]
 Where = tuple[str, int]
 """A run: its task, and its number."""
+
+Turns = tuple[int, int]
+"""The fewest and the most of a run."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +71,12 @@ class Counted:
     added: tuple[int, ...]
 
 
-def main(subject: Subject, runs: int) -> None:
+def main(subject: Subject, runs: int, turns: Turns) -> None:
     """Print a row for each policy and order."""
-    asyncio.run(_compare(subject, runs))
+    asyncio.run(_compare(subject, runs, turns))
 
 
-async def _compare(subject: Subject, runs: int) -> None:
+async def _compare(subject: Subject, runs: int, turns: Turns) -> None:
     in_turns = [(task, number) for number in range(runs) for task in TASKS]
     rows: list[tuple[Reuse, str, list[Where]]] = [
         ("exact", "task by task", sorted(in_turns)),
@@ -72,7 +85,7 @@ async def _compare(subject: Subject, runs: int) -> None:
         ("fast", "by turns", in_turns),
     ]
     # Side by side: what is counted does not depend on how long it takes.
-    found = await asyncio.gather(*(_play_all(subject, row[0], row[2]) for row in rows))
+    found = await asyncio.gather(*(_play_all(subject, row[0], row[2], turns) for row in rows))
     print(f"tokens evaluated by {subject.title}: {runs} runs of each of {len(TASKS)} tasks")
     print(f"{'':24}{'needed':>9}{'evaluated':>11}{'ratio':>8}")
     for (reuse, order, _), counted in zip(rows, found, strict=True):
@@ -93,21 +106,25 @@ def _needed(counted: Sequence[Counted]) -> int:
 
 
 async def _play_all(
-    subject: Subject, reuse: Reuse, order: Sequence[Where]
+    subject: Subject, reuse: Reuse, order: Sequence[Where], turns: Turns
 ) -> list[Counted]:
-    settings = subject.settings("fewshot", reuse=reuse, n_ctx=8192, sampling=Sampling())
+    template = subject.folder / "plain.jinja"
+    template.write_text(CHATML, encoding="utf-8")
+    settings = subject.settings(
+        "hermes", template=str(template), reuse=reuse, n_ctx=8192, sampling=Sampling()
+    )
     async with opened(settings) as model:
-        return [await _play(model, task, number) for task, number in order]
+        return [await _play(model, task, number, turns) for task, number in order]
 
 
-async def _play(model: Model, task: str, number: int) -> Counted:
+async def _play(model: Model, task: str, number: int, turns: Turns) -> Counted:
     chance = random.Random(f"{task} {number}")
     conversation: list[Message] = [
-        Prompt(role="system", content=SYSTEM),
+        Prompt(role="system", content=f"This is about {task}. {SYSTEM}"),
         Prompt(role="user", content=TASKS[task]),
     ]
     said: list[Reply] = []
-    for turn in range(1, chance.randint(*TURNS) + 1):
+    for turn in range(1, chance.randint(*turns) + 1):
         asked = request(
             f"{task} {number}",
             turn,

@@ -46,7 +46,7 @@ class Asked:
 class Drawn(NamedTuple):
     """A reply's tokens: their number, and the digest that tells whether they are the same."""
 
-    count: int
+    tokens: int
     sha256: str
 
 
@@ -117,9 +117,9 @@ async def _compare(subject: Subject, dialect: str, rounds: int, tokens: int) -> 
 async def _round(asked: Asked, rivals: Iterable[Rival], most: int) -> int:
     """A turn of each rival; returns how many tokens they drew, all the same ones."""
     drawn = Drawn(most, "")
-    seen = {drawn := await rival.take_turn(asked, drawn.count) for rival in rivals}
+    seen = {drawn := await rival.take_turn(asked, drawn.tokens) for rival in rivals}
     assert len(seen) == 1, "the rivals drew different tokens"
-    return drawn.count
+    return drawn.tokens
 
 
 def _from_bare(bare: Bare, asked: Asked, count: int) -> Drawn:

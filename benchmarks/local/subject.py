@@ -15,7 +15,8 @@ from benchmarks.local.bare import silence
 from harness.loop import play
 from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
-from harness.models.llama_cpp.engine import Engine, Question
+from harness.models.llama_cpp.engine import Engine
+from harness.models.llama_cpp.job import Question
 from harness.models.llama_cpp.protocol import Generate, Generated, Load
 from harness.models.llama_cpp.rendering import Renderer
 from harness.records import (
@@ -144,13 +145,16 @@ async def play_once(model: Model, opening: Sequence[Prompt], max_tokens: int) ->
         return await model.reply(request("run", turn, conversation, max_tokens))
 
     async def act(turn: int, call: ToolCall) -> tuple[ToolResult, Signal | None]:
-        said = {"call_id": call.id, "name": call.name, "content": "", "seconds": None}
-        return ToolResult(turn=turn, ok=True, **said), None
+        return _nothing(turn, call), None
 
     budgets = Budgets(turns=1, tokens_per_turn=max_tokens)
     events = [event async for event in play(opening, respond, act, budgets)]
     (reply,) = (event for event in events if isinstance(event, Reply))
     return reply
+
+
+def _nothing(turn: int, call: ToolCall) -> ToolResult:
+    return ToolResult(turn=turn, call_id=call.id, name=call.name, content="", ok=True, seconds=None)
 
 
 def request(
@@ -164,9 +168,7 @@ def request(
     force_call: bool = False,
 ) -> Request:
     """One turn's question to a model."""
-    return Request(
-        run, turn, conversation, tools, max_tokens, seed, Path(), force_call=force_call
-    )
+    return Request(run, turn, conversation, tools, max_tokens, seed, Path(), force_call=force_call)
 
 
 def digest(tokens: Sequence[int]) -> str:

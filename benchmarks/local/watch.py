@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -54,7 +55,12 @@ def run(command: Sequence[str], cwd: Path) -> tuple[float, int]:
     with (
         (cwd / "output.txt").open("w+") as output,
         subprocess.Popen(
-            command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command,
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
         ) as process,
     ):
         while process.poll() is None:
