@@ -159,7 +159,14 @@ def test_what_a_model_or_tool_writes_never_reaches_the_terminal_as_a_command(
         *call(name=HOSTILE, arguments=HOSTILE),
         result(HOSTILE),
         Signal(turn=1, name="unknown_tool", detail=HOSTILE),
-        Reply(turn=2, text=HOSTILE, reasoning=HOSTILE, raw=HOSTILE, finish_reason="stop"),
+        Reply(
+            turn=2,
+            text=HOSTILE,
+            reasoning=HOSTILE,
+            raw=HOSTILE,
+            malformed="cut short",
+            finish_reason="stop",
+        ),
         changed(HOSTILE, None, file(HOSTILE)),
         *ending("wrong_answer", turns=2),
     ]
