@@ -75,13 +75,17 @@ class Subject:
 
 
 def subjects(paths: Sequence[Path], folder: Path) -> Iterator[Subject]:
-    """The files that are named; by default SmolLM2, and Gemma where it is installed."""
-    for path in paths:
-        yield Subject(path.stem, path.expanduser().resolve(), folder)
-    if not paths:
-        yield Subject("SmolLM2 135M Q4_1", smollm2(), folder)
+    """The files that are named; by default SmolLM2, and Gemma where it is installed. Each has a
+    folder of its own to work in."""
+    found = [(path.stem, path.expanduser().resolve()) for path in paths]
+    if not found:
+        found.append(("SmolLM2 135M Q4_1", smollm2()))
         if os.environ.get("FAIRTRIAL_TEST_GEMMA") or importlib.util.find_spec(gemma.PACKAGE):
-            yield Subject("Gemma 3 270M Q4_K_M", gemma.gemma(folder), folder)
+            found.append(("Gemma 3 270M Q4_K_M", gemma.gemma(folder)))
+    for number, (title, path) in enumerate(found):
+        own = folder / str(number)
+        own.mkdir()
+        yield Subject(title, path, own)
 
 
 class InProcess:
