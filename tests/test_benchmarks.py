@@ -20,7 +20,10 @@ TINY = ("--rounds", "1", "--tokens", "4", "--runs", "1", "--turns", "2", "2")
         ("speed", {"bare llama.cpp": 2, "harness, its engine alone": 2, "harness, through": 2}),
         ("reuse", {"exact": 2, "fast": 2}),
         ("batch", {"bare llama.cpp": 1, "harness": 1, "of llama.cpp itself": 1}),
-        ("campaign", {"llama_cpp, exact": 1, "llama_cpp, batch": 1, "llama_server": 1, "Inspect": 1}),
+        (
+            "campaign",
+            {"llama_cpp, exact": 1, "llama_cpp, batch": 1, "llama_server": 1, "Inspect": 1},
+        ),
     ],
 )
 def test_a_table_of_local_models_has_all_its_rows(table: str, rows: dict[str, int]) -> None:
