@@ -178,6 +178,16 @@ async def test_a_prompt_longer_than_the_context_is_the_models_budget() -> None:
     assert completion.usage.output == 0
 
 
+async def test_a_context_smaller_than_a_batch_fills_up_and_the_model_goes_on() -> None:
+    model = await opened(n_ctx=310)
+    long = Prompt(role="user", content="word " * 160)
+    completion = await model.reply(request(long))
+    await model.close()
+    assert 256 < (completion.usage.input or 0) < 310
+    assert completion.finish_reason in ("stop", "tool_calls", "context", "length")
+    assert (completion.usage.input or 0) + (completion.usage.output or 0) <= 310
+
+
 async def test_a_context_that_fills_while_the_model_writes_is_its_budget_too() -> None:
     model = await opened(n_ctx=512, dialect="hermes")
     completion = await model.reply(request(max_tokens=4096))

@@ -40,9 +40,10 @@ class Engine:
         self._context = make_context(self._model, load)
         self._memory = C.llama_get_memory(self._context)
         self.vocabulary = Vocabulary(self._model)
-        self.n_ctx: int = C.llama_n_ctx_seq(self._context)
+        # llama.cpp rounds up what was asked for, and keeps its batches to what was asked for.
+        self.n_ctx: int = min(load.n_ctx, C.llama_n_ctx_seq(self._context))
         self._slots = [Slot(number) for number in range(load.slots)]
-        self._batch = Batch(load.n_batch)
+        self._batch = Batch(C.llama_n_batch(self._context))
         self._shared = whole_segments if load.reuse == "exact" else any_prefix
         self._heads = Heads(load.cache_bytes)
         # A recurrent model keeps one state of all it has read, from which nothing can be dropped.
@@ -158,7 +159,8 @@ class Engine:
         if part.ends:
             assert job.sampler is not None
             token = job.sampler.draw(self._context, part.last)
-            job.advance(token, *self.vocabulary.piece(token), self.n_ctx)
+            piece, marked = self.vocabulary.piece(token)
+            job.advance(token, piece, marked or token in job.question.ends, self.n_ctx)
 
     def _recall(self, slot: Slot, job: Job) -> int:
         """Bring back what is kept of a prompt, in the slot or as a head; returns how many tokens

@@ -22,12 +22,14 @@ from harness.records import Compute, FinishReason
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt to continue. ``opening`` is what the prompt already wrote of the reply, ``stops``
-    are texts that end it, ``grammar`` is GBNF that it must fit."""
+    """A prompt to continue. ``opening`` is what the prompt already wrote of the reply. ``ends``
+    are tokens that end it beside those that the file marks so, and ``stops`` texts that do;
+    ``grammar`` is GBNF that it must fit."""
 
     asked: Generate
     segments: Sequence[Segment]
     opening: str
+    ends: frozenset[int]
     stops: tuple[str, ...]
     grammar: str | None
 

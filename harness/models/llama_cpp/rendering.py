@@ -28,6 +28,9 @@ class Renderer:
             else load.dialect
         )
         self._dialect = dialects.load(self.dialect, "dialect")
+        self._ends = frozenset(
+            token for stop in self._dialect.stops if (token := vocabulary.special(stop)) is not None
+        )
         # llama.cpp finds user-defined tokens in any text; those that mean something here must
         # not be found in what people, models and tools wrote.
         own = [text for text in vocabulary.user_defined if self._is_delimiter(text.strip())]
@@ -51,7 +54,10 @@ class Renderer:
             asked,
             segments=rendered.segments,
             opening=rendered.opening,
-            stops=self._dialect.stops,
+            ends=self._ends,
+            # By a template's rules a delimiter is a token. As plain characters it is text: a file
+            # may well be searched for it.
+            stops=() if self._template else self._dialect.stops,
             grammar=grammar(asked.tools, force_call=asked.force_call) if grammar else None,
         )
 

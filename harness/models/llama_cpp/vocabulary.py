@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
 
 from harness.dialects import Segment
+
+_ALONE = "\x01"
+"""A character of which no token is made but its own."""
 
 
 class Vocabulary:
@@ -31,6 +34,7 @@ class Vocabulary:
         self._pieces: dict[int, tuple[bytes, bool]] = {}
         self._buffer = ctypes.create_string_buffer(256)
         self._delimiter: re.Pattern[str] | None = None
+        self._prefixes = self._bytes_of(self._tokens("a", markup=False)).startswith(b" ")
 
     @property
     def handle(self) -> Any:
@@ -45,7 +49,10 @@ class Vocabulary:
     def prompt(self, segments: Iterable[Segment]) -> list[list[int]]:
         """The tokens of a prompt's segments, with the BOS token before them where the file asks
         for one and the text does not begin with it. A segment without tokens is left out."""
-        tokens = [found for segment in segments if (found := self._tokenize(segment))]
+        tokens: list[list[int]] = []
+        for segment in segments:
+            if found := self._tokenize(segment, tokens[-1][-1] if tokens else None):
+                tokens.append(found)
         bos = C.llama_vocab_bos(self._vocab)
         if C.llama_vocab_get_add_bos(self._vocab) and (not tokens or tokens[0][0] != bos):
             tokens[:1] = [[bos, *(tokens[0] if tokens else [])]]
@@ -58,28 +65,51 @@ class Vocabulary:
             self._pieces[token] = self._bytes(token), ends
         return self._pieces[token]
 
+    def special(self, text: str) -> int | None:
+        """The one token that a text is as markup; None where it is none, or several."""
+        tokens = self._tokens(text, markup=True)
+        return tokens[0] if len(tokens) == 1 and self._is_special(tokens[0]) else None
+
     def characters(self, token: int) -> bytes:
         """A token's bytes, if it is nothing more than its characters."""
-        attributes = C.llama_vocab_get_attr(self._vocab, token)
-        more = attributes & (C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED)
-        return b"" if more else self.piece(token)[0]
+        return b"" if self._is_special(token) else self.piece(token)[0]
 
-    def _tokenize(self, segment: Segment) -> list[int]:
-        """A segment's tokens. Delimiters count only in its markup: in what a tool or a person
-        wrote, ``<|im_end|>`` is ten characters and no end of anything."""
+    def _is_special(self, token: int) -> bool:
+        attributes = C.llama_vocab_get_attr(self._vocab, token)
+        special = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return bool(attributes & special)
+
+    def _tokenize(self, segment: Segment, before: int | None) -> list[int]:
+        """A segment's tokens; ``before`` is the token that stands before it. Delimiters count only
+        in its markup: in what a tool or a person wrote, ``<|im_end|>`` is ten characters and no
+        end of anything."""
         tokens: list[int] = []
         for piece in segment:
-            if piece.markup or self._delimiter is None:
-                tokens += self._tokens(piece.text, markup=piece.markup)
-                continue
-            start = 0
-            # llama.cpp finds user-defined tokens in every text, so such a text is cut in two
-            # behind a delimiter's first character.
-            for found in self._delimiter.finditer(piece.text):
-                tokens += self._tokens(piece.text[start : found.start() + 1], markup=False)
-                start = found.start() + 1
-            tokens += self._tokens(piece.text[start:], markup=False)
+            for text in [piece.text] if piece.markup else self._cut(piece.text):
+                last = tokens[-1] if tokens else before
+                follows = last is not None and not self._is_special(last)
+                read = self._following if follows and self._prefixes else self._tokens
+                tokens += read(text, markup=piece.markup)
         return tokens
+
+    def _cut(self, text: str) -> Iterator[str]:
+        """A text in parts, none of which holds a delimiter: llama.cpp finds user-defined tokens in
+        every text, so it is cut behind the first character of each."""
+        start = 0
+        for found in self._delimiter.finditer(text) if self._delimiter else ():
+            yield text[start : found.start() + 1]
+            start = found.start() + 1
+        yield text[start:]
+
+    def _following(self, text: str, *, markup: bool) -> list[int]:
+        """The tokens of a text that goes on where another ended, for a vocabulary that has a blank
+        before every text: it is put before a character that joins with nothing, which is then
+        taken away with it."""
+        tokens = self._tokens(_ALONE + text, markup=markup)
+        for at, token in enumerate(tokens[:3]):
+            if self._bytes(token) == _ALONE.encode():
+                return tokens[at + 1 :]
+        return self._tokens(text, markup=markup)
 
     def _tokens(self, text: str, *, markup: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
@@ -97,6 +127,9 @@ class Vocabulary:
             buffer = ctypes.create_string_buffer(-length)
             length = C.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)
         return buffer.raw[:length]
+
+    def _bytes_of(self, tokens: Iterable[int]) -> bytes:
+        return b"".join(map(self._bytes, tokens))
 
     def _text(self, token: int) -> str:
         if token < 0:
