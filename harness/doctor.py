@@ -110,8 +110,9 @@ async def _model(settings: ModelSettings) -> list[Finding]:
         return [Finding(subject, False, str(error))]
     finally:
         await model.close()
-    short = ", ".join(f"{k} {v}" for k, v in facts.items() if isinstance(v, str | int | float))
-    findings = [Finding(subject, True, short[:200])]
+    # What the processor can do is long, and the same for all.
+    short = [f"{k} {v}" for k, v in facts.items() if isinstance(v, str | int) and k != "system"]
+    findings = [Finding(subject, True, ", ".join(short))]
     if memory := facts.get("memory"):
         findings.append(Finding(f"memory of {settings.name}", True, _needed(memory)))
     return findings

@@ -80,8 +80,12 @@ class Progress:
             )
             self._live.start()
 
-    def tries(self, model: str) -> None:
-        """Say that a model is being tried out, which may take a while."""
+    def tries(self, model: str, observed: Mapping[str, Any]) -> None:
+        """Say what was opened, and that it is being tried out, which may take a while."""
+        if dialect := observed.get("dialect"):
+            self._say(f"{model}: its calls are read as those of the dialect {dialect}")
+        if why := observed.get("not_reproducible_because"):
+            self._say(f"{model}: a run of it may not be the same again to the bit: {why}")
         self._say(f"{model}: preflight: a tool call, and another at half the context ...")
 
     def tried(self, model: str, facts: Mapping[str, Any]) -> None:
@@ -98,8 +102,8 @@ class Progress:
         else:
             depth = f"and behind {facts['deep_tokens']} tokens"
         self._say(
-            f"{model}: preflight: starts in {facts['cold_start_seconds']:.1f} s, calls a tool, "
-            + ", ".join((depth, *speeds))
+            f"{model}: preflight: starts in {facts['cold_start_seconds']:.1f} s, "
+            + ", ".join(("calls a tool when made to", depth, *speeds))
         )
 
     def paused(self, model: str, reason: str, patience_seconds: float) -> None:

@@ -54,7 +54,7 @@ IN_A_ROW = 3
 class Watcher(Protocol):
     """Whoever shows a campaign to a person."""
 
-    def tries(self, model: str) -> None: ...
+    def tries(self, model: str, observed: Mapping[str, Any]) -> None: ...
     def tried(self, model: str, facts: Mapping[str, Any]) -> None: ...
     def began(self, work: Work, sandbox: Mapping[str, Any]) -> None: ...
     def attempt_began(self, run: Run, attempt: int) -> None: ...
@@ -323,7 +323,7 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
             records[settings.name] = await _open_model(model, settings)
             cold = {"cold_start_seconds": round(time.monotonic() - began, 3)}
             if preflight and model.rehearses:
-                watcher.tries(settings.name)
+                watcher.tries(settings.name, records[settings.name].observed)
                 measured = await _try(work, records[settings.name], model)
                 tried[settings.name] = cold | measured
                 watcher.tried(settings.name, tried[settings.name])

@@ -189,6 +189,19 @@ def doctor(
         raise typer.Exit(3)
 
 
+@app.command(rich_help_panel=CAMPAIGNS)
+def dialects() -> None:
+    """List the dialects: how each family of models spells its tool calls.
+
+    A model of kind 'llama_cpp' speaks the one that its chat template is written for; 'doctor' says
+    which. 'dialect' in campaign.toml chooses another.
+    """
+    from harness.dialects import every
+
+    for name, dialect in every().items():
+        typer.echo(f"{name:15} {dialect.family}")
+
+
 def _conclude(folder: CampaignFolder, standing: Standing) -> None:
     """Derive the evidence, show it, and leave with the code that says how the campaign stands."""
     from rich.console import Console

@@ -8,7 +8,7 @@ manifest. Where runs differ among themselves, every value is named.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ MODEL_FACTS: dict[str, Callable[[ModelRecord], Value]] = {
     "parameters": lambda model: _count(model.observed.get("parameters")),
     "SHA-256 of the chat template": lambda model: model.observed.get("template_sha256"),
     "dialect": lambda model: model.observed.get("dialect"),
+    "the same again to the bit": lambda model: _again(model.observed),
     "context window": lambda model: _count(model.observed.get("context_window"), "tokens"),
     "engine or client": lambda model: model.observed.get("engine") or model.observed.get("client"),
     "endpoint": lambda model: model.observed.get("base_url"),
@@ -179,6 +180,13 @@ def _flat(values: dict[str, Any]) -> str:
         if value is not None
     )
     return ", ".join(words) or UNKNOWN
+
+
+def _again(observed: Mapping[str, Any]) -> str | None:
+    """Whether the same run gives the same tokens again; None of what no engine of ours played."""
+    if (same := observed.get("reproducible")) is None:
+        return None
+    return "yes" if same else f"not promised: {observed.get('not_reproducible_because')}"
 
 
 def _size(size: Any) -> str | None:

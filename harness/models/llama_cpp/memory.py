@@ -315,8 +315,8 @@ def _why(answer: Unreadable) -> str:
 def _too_large(shape: Shape, need: Need, workers: int, free: Free) -> str:
     asked = f"n_ctx = {shape.n_ctx}" + (f" with workers = {workers}" if workers > 1 else "")
     if need.host(workers) > free.host:
-        parts = f"weights {_gb(need.weights)}, caches {_gb(need.caches)}, "
-        parts += f"buffers {_gb(need.buffers)}" + (" each" if workers > 1 else "")
+        parts = f"{_gb(need.shared)} for the file, and for each worker {_gb(need.each)}, of it "
+        parts += f"caches {_gb(need.caches)} and buffers {_gb(need.buffers)}"
         return (
             f"{asked} needs {_gb(need.host(workers))} of memory ({parts}), and "
             f"{_gb(free.host)} are free"
