@@ -121,10 +121,11 @@ async def _model(settings: ModelSettings) -> list[Finding]:
 def _needed(memory: Mapping[str, int]) -> str:
     """What a model is estimated to take, and what is free now."""
     gpu = f" and {memory['gpu_bytes'] / 1e9:.2f} GB on GPUs" if memory["gpu_bytes"] else ""
-    parts = ", ".join(
-        f"{part} {memory[f'{part}_bytes'] / 1e9:.2f}" for part in ("weights", "caches", "buffers")
+    weights, caches, buffers = (
+        f"{memory[f'{part}_bytes'] / 1e9:.2f}" for part in ("weights", "caches", "buffers")
     )
     return (
-        f"needs {memory['host_bytes'] / 1e9:.2f} GB{gpu} with {memory['workers']} of its workers "
-        f"(each: {parts}); {free_memory() / 1e9:.2f} GB are free"
+        f"needs {memory['host_bytes'] / 1e9:.2f} GB{gpu} with workers = {memory['workers']} "
+        f"(weights {weights}; each worker: caches {caches}, buffers {buffers}, and its process); "
+        f"{free_memory() / 1e9:.2f} GB are free"
     )
