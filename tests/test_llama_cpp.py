@@ -242,7 +242,7 @@ async def test_a_template_that_does_not_end_is_refused_before_the_first_run(
     began = time.monotonic()
     words = "its chat template does not end within 20 s; set template to a file with one that does"
     with pytest.raises(BadInput, match=words):
-        await opened(template=str(template))
+        await opened(template=str(template), dialect="auto")
     assert time.monotonic() - began < 300  # long before a worker's silence is too long
 
 
@@ -328,7 +328,10 @@ def test_a_parent_killed_at_work_leaves_no_worker() -> None:
         ({"template": "/dev/zero"}, "template /dev/zero: no file; mend its path"),
         ({"template": str(smollm2())}, "MiB are too many for a chat template"),
         ({"template": "~nobodyxyz/a.jinja"}, "there is no such user here"),
-        ({"template_arguments": {"messages": 1}}, "'messages' is what the conversation gives"),
+        (
+            {"dialect": "auto", "template_arguments": {"messages": 1}},
+            "'messages' is what the conversation gives",
+        ),
     ],
 )
 async def test_what_cannot_be_loaded_is_refused_in_a_sentence(

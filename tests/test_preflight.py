@@ -220,5 +220,5 @@ def test_a_context_must_hold_what_each_task_opens_with_beside_a_reply(
         observed={"context_window": window},
         sampling=Sampling(),
     )
-    with nullcontext() if fits else pytest.raises(BadInput, match="as task_0[12]_.* opens with"):
+    with nullcontext() if fits else pytest.raises(BadInput, match=r"as task_0[12]_.* opens with"):
         prompts_fit(load_campaign(config), load_suite(suite, config.parent), model)

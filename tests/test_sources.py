@@ -75,14 +75,14 @@ async def test_a_package_is_found_by_the_name_it_is_installed_by() -> None:
         await facts(package="no-such-package")
 
 
-@pytest.mark.parametrize("name", ["nope.sub", "os.sub", "..x", ".", "", "__main__", "sys"])
+@pytest.mark.parametrize("name", ["nope.sub", "os.sub", "..x", ".", "", "sys"])
 async def test_what_is_the_name_of_no_package_with_files_is_refused(name: str) -> None:
-    with pytest.raises(BadInput, match="no package '.*' is installed"):
+    with pytest.raises(BadInput, match=r"no package '.*' is installed"):
         await facts(package=name)
 
 
 async def test_a_home_folder_of_nobody_is_refused() -> None:
-    with pytest.raises(BadInput, match="~nobodyxyz/x.gguf: there is no such user here; mend"):
+    with pytest.raises(BadInput, match=r"~nobodyxyz/x\.gguf: there is no such user here; mend"):
         await facts("~nobodyxyz/x.gguf")
 
 
