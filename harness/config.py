@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, SerializeAsAny
+from pydantic import Field, SerializeAsAny, model_validator
 
 from harness import sandbox
 from harness.errors import BadInput, did_you_mean
@@ -56,7 +56,7 @@ class Campaign(Record):
         description="a reply that spells a call as text: 'fail'; 'nudge': the model is told, once "
         "a run; 'recover': its calls are read and carried out. The strict score is always 'fail'",
     )
-    context_load: tuple[NonNegativeInt, ...] = Field(
+    context_load: tuple[Annotated[int, Field(strict=True, ge=0, le=10_000_000)], ...] = Field(
         default=(0,),
         min_length=1,
         description="tokens, about, of earlier turns before the task; runs_per_task with each",
@@ -73,6 +73,13 @@ class Campaign(Record):
     budgets: BudgetOverrides = BudgetOverrides()
     infrastructure: Infrastructure = Infrastructure()
     models: tuple[SerializeAsAny[ModelSettings], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_load_once(self) -> Self:
+        for load in self.context_load:
+            if self.context_load.count(load) > 1:
+                raise ValueError(f"context_load names {load} twice; runs_per_task is for each")
+        return self
 
     @property
     def runs_in_all(self) -> int:

@@ -7,6 +7,7 @@ a context that was cut down in silence: all show here, and cost no run.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import Campaign
+from harness.earlier import LETTERS_A_TOKEN
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
 from harness.records import Completion, ModelRecord, Prompt
 from harness.store import Manifest
-from harness.task import Suite
+from harness.task import Suite, Task
 from harness.toolbox import flaw_in, schemas
 
 LEAST_DISK = 256 << 20
@@ -54,18 +56,32 @@ def machine_is_fit(folder: Path, manifest: Manifest | None) -> None:
 
 
 def prompts_fit(campaign: Campaign, suite: Suite, model: ModelRecord) -> None:
-    """Raises BadInput where a context, its size being known, holds no prompt with the greatest
-    context load beside a reply as long as it may be: each run would end at its context, not at
-    what the model can do."""
+    """Raises BadInput where a context, its size being known, cannot hold what a task opens with,
+    behind the greatest context load, beside a reply as long as it may be: its runs would end at
+    the context, not at what the model can do."""
     window, load = model.observed.get("context_window"), max(campaign.context_load)
-    reply = max(campaign.budgets_for(task).tokens_per_turn for task in suite.tasks)
-    if isinstance(window, int) and window <= load + reply:
+    if not isinstance(window, int):
+        return
+    for task in suite.tasks:
+        opening, reply = _opening_tokens(campaign, task), campaign.budgets_for(task).tokens_per_turn
+        if window >= opening + load + reply:
+            continue
         prompt = f"a context_load of {load} tokens" if load else "a prompt"
         lower = "budgets.tokens_per_turn" + (" or context_load" if load else "")
         raise BadInput(
             f"model {model.name!r}: its context of {window} tokens has no room for {prompt} and a "
-            f"reply of up to {reply}; give it more context (n_ctx), or lower {lower}"
+            f"reply of up to {reply}, as {task.id} opens with at least {opening} or so; give it "
+            f"more context (n_ctx), or lower {lower}"
         )
+
+
+def _opening_tokens(campaign: Campaign, task: Task) -> int:
+    """Few tokens, for what a model is told at first: as if all of it were words. The template and
+    every sign come on top, so that nothing is refused that would fit."""
+    variant = task.variant(None if campaign.variants == "fixed" else 0)
+    tools = [tool.model_dump() for tool in schemas(task.tools)]
+    told = task.system_prompt + variant.instruction + json.dumps(tools)
+    return len(told) // LETTERS_A_TOKEN
 
 
 async def rehearse(model: ModelRecord, ask: Ask, tokens_per_turn: int) -> dict[str, Any]:

@@ -56,6 +56,10 @@ def test_every_command_refuses_a_folder_that_is_no_campaign(name: str, tmp_path:
         (ORACLE + "[budgets]\nturn = 3\n", {}, ["'budgets.turn'", "did you mean 'turns'?"]),
         (LOCAL.format(path="/gone/m.gguf"), {}, ["/gone/m.gguf"]),
         (LOCAL.format(path=sys.executable), {}, ["GGUF"]),
+        (LOCAL.format(path="hf:a/b:../../x.gguf"), {}, ["outside the repository"]),
+        (LOCAL.format(path="~nobodyxyz/x.gguf"), {}, ["no such user"]),
+        (LOCAL.replace("path =", "package =").format(path="nope.sub"), {}, ["no package"]),
+        (LOCAL.format(path="m.gguf") + "n_batch = 99999999999\n", {}, ["n_batch", "less than"]),
         (ORACLE.replace('script = "oracle"', 'script = "/gone.jsonl"'), {}, ["/gone.jsonl"]),
     ],
 )  # fmt: skip

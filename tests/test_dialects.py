@@ -121,6 +121,45 @@ def test_a_model_without_a_template_is_refused_with_what_to_set(source: str | No
         choose(source)
 
 
+def test_a_template_writes_the_same_whatever_it_changed_before() -> None:
+    asked = [Prompt(role="user", content="Hello.")]
+    counts = ChatTemplate(
+        "{% set _ = docs.append('x') %}{{ docs|length }} {{ messages[-1].content }}",
+        arguments={"docs": []},
+    )
+    assert [counts.render(asked, []).text for _ in range(3)] == ["1 Hello."] * 3
+    grows = """{% for tool in tools %}
+{%- set _ = tool.function.update({'description': tool.function.description ~ '!'}) %}
+{{- tool.function.description }}{% endfor %}{{ messages|map(attribute='content')|join }}"""
+    first, again = (ChatTemplate(grows)._found.texts for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{{ range(1000)|random }}", "line 1: No filter named 'random'; set template"),
+        ("{{ lipsum() }}", "'lipsum' is undefined; set template"),
+        ("{{ messages|map('upper') }}", "where in memory an object lies, which is never the same"),
+        (
+            "{% for k in messages[0] %}{% set _ = messages[0].update({k ~ 'x': 1}) %}{% endfor %}",
+            "refuses the conversation: dictionary changed size during iteration; set template",
+        ),
+        ("{% for a in [1] %}" * 30 + "{% endfor %}" * 30, "nested too deep; set template"),
+        ("{{ " + "9" * 6000 + " }}", "cannot be read: Exceeds the limit .*; set template"),
+    ],
+)
+def test_what_a_template_may_not_do_is_refused_in_a_sentence(source: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        ChatTemplate(source).render([Prompt(role="user", content="Hello.")], [])
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "functions", "add_generation_prompt"])
+def test_no_argument_of_a_template_stands_in_for_the_conversation(name: str) -> None:
+    with pytest.raises(BadInput, match=f"template_arguments: '{name}' is what the conversation"):
+        ChatTemplate(CHATML, arguments={name: 1})
+
+
 def test_a_template_that_no_dialect_reads_is_refused_with_what_to_set() -> None:
     source = """{% for m in messages %}{{ m.role }}: {{ m.content }}
 {% for c in m.tool_calls or [] %}%%{{ c.function.name }}%{{ c.function.arguments|tojson }}

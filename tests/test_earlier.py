@@ -167,18 +167,19 @@ def test_a_load_that_does_not_fit_is_refused_before_the_first_run(
 ) -> None:
     table = f'[[models]]\nname = "m"\nkind = "llama_cpp"\npath = "{smollm2()}"\n'
     folder = make_campaign(table, runs_per_task=1, context_load=[0, 16000])
-    done = fairtrial("run", folder, "--skip-preflight")
+    done = fairtrial("run", folder)
     assert done.returncode == 2
     assert "a context_load of 16000 tokens and a reply of up to" in done.stderr
     assert not CampaignFolder(folder).transcript_paths()
 
 
-@pytest.mark.parametrize("load", [[], [-1], ["a"], 4000])
+@pytest.mark.parametrize("load", [[], [-1], ["a"], 4000, [True], [10**9], [0, 50, 0]])
 def test_a_load_that_is_none_is_refused(load: object, make_campaign: MakeCampaign) -> None:
     folder = make_campaign(ORACLE, context_load=load)
     done = fairtrial("run", folder)
     assert done.returncode == 2
     assert "context_load" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_neither_loads_nor_rescues_can_change_once_a_campaign_has_begun(

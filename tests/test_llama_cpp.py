@@ -22,6 +22,8 @@ from harness.errors import BadInput, InfrastructureFault
 from harness.manifest import refuse_other_files
 from harness.models import Request
 from harness.models.llama_cpp import Model, Settings
+from harness.models.llama_cpp.process import Worker
+from harness.models.llama_cpp.protocol import Generate
 from harness.records import Completion, Message, ModelRecord, Prompt, Reply, Sampling, ToolResult
 from harness.store import Manifest
 from harness.toolbox import schemas
@@ -237,6 +239,55 @@ async def test_a_worker_that_falls_silent_is_a_timeout() -> None:
     await model.close()
 
 
+ENDLESS = """{% macro turn(n) %}{% for a in range(99999) %}{% for b in range(99999) %}
+{% endfor %}{% endfor %}{% endmacro %}"""
+PLAIN = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+
+
+async def test_a_template_that_does_not_end_is_refused_before_the_first_run(
+    tmp_path: Path,
+) -> None:
+    template = tmp_path / "endless.jinja"
+    template.write_text(f"{ENDLESS}{{{{ turn(1) }}}}{PLAIN}")
+    began = time.monotonic()
+    words = "its chat template does not end within 20 s; set template to a file with one that does"
+    with pytest.raises(BadInput, match=words):
+        await opened(template=str(template), dialect="auto")
+    assert time.monotonic() - began < 300  # long before a worker's silence is too long
+
+
+async def test_a_template_that_does_not_end_on_a_conversation_is_named_as_a_cause(
+    tmp_path: Path,
+) -> None:
+    template = tmp_path / "sometimes.jinja"
+    template.write_text(
+        ENDLESS + "{% if 'words.txt' in messages[-1].content %}{{ turn(1) }}{% endif %}" + PLAIN
+    )
+    model = await opened(template=str(template), dialect="hermes", stall_seconds=6)
+    with pytest.raises(InfrastructureFault, match="its chat template may be one that does not end"):
+        await model.reply(request())
+    await model.close()
+
+
+async def test_a_worker_that_ends_of_itself_is_not_said_to_have_been_killed() -> None:
+    worker = await Worker.start("model 'm'", 60)
+    assert psutil.Process(worker.pid).environ()["GGML_NO_BACKTRACE"] == "1"
+    too_early = Generate(
+        id=1,
+        slot=0,
+        run="a",
+        conversation=(QUESTION,),
+        tools=(),
+        sampling=Sampling(),
+        seed=1,
+        max_tokens=1,
+        force_call=False,
+    )
+    with pytest.raises(InfrastructureFault, match=r"process ended with 1: .*AssertionError"):
+        await worker.ask(too_early)
+    await worker.kill()
+
+
 async def test_a_cancelled_reply_is_given_up_and_its_worker_goes_on() -> None:
     model = await opened(dialect="hermes")
     worker = worker_of(model)
@@ -284,6 +335,13 @@ def test_a_parent_killed_at_work_leaves_no_worker() -> None:
         ({"n_ctx": 100_000}, "trained for 8192"),
         ({"n_gpu_layers": -1}, "this build of llama.cpp knows no GPU; set n_gpu_layers = 0"),
         ({"template": "/gone.jinja"}, "template /gone.jinja: No such file"),
+        ({"template": "/dev/zero"}, "template /dev/zero: no file; mend its path"),
+        ({"template": str(smollm2())}, "MiB are too many for a chat template"),
+        ({"template": "~nobodyxyz/a.jinja"}, "there is no such user here"),
+        (
+            {"dialect": "auto", "template_arguments": {"messages": 1}},
+            "'messages' is what the conversation gives",
+        ),
     ],
 )
 async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
@@ -299,6 +357,9 @@ async def test_what_cannot_be_loaded_is_refused_in_a_sentence(
         ({"kv_type_v": "q8_0"}, "kv_type_v = 'q8_0' needs flash_attention = true"),
         ({"kv_type_k": "q9"}, "Input should be 'f32', 'f16'"),
         ({"batch": 8, "n_batch": 4}, "n_batch = 4 has no room"),
+        ({"n_batch": 99_999_999_999}, "less than or equal to 1048576"),
+        ({"n_threads": 513}, "less than or equal to 512"),
+        ({"n_ctx": 2**31}, "less than or equal to 2147483647"),
         ({"tensor_split": (0.0, 0.0)}, "gives every GPU a share of 0"),
         ({"split_mode": "rows"}, "'none', 'layer' or 'row'"),
         ({"today": "2026-02-30"}, "no date; write it as"),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import preflight
+from harness.config import load_campaign
 from harness.errors import BadInput
-from harness.preflight import machine_is_fit
+from harness.preflight import machine_is_fit, prompts_fit
+from harness.records import ModelRecord, Sampling
 from harness.store import LEDGER_ENTRY, CampaignFolder
-from tests.conftest import MakeCampaign, fairtrial
+from harness.task import load_suite
+from tests.conftest import ORACLE, MakeCampaign, fairtrial
 from tests.llama_server import llama_server, smollm2
 from tests.openai_server import (
     Behaviour,
@@ -193,3 +197,28 @@ async def test_a_context_without_room_for_a_reply_is_refused_before_anything_is_
     )
     assert "lower budgets.tokens_per_turn" in done.stderr
     assert not CampaignFolder(folder).manifest.exists()
+
+
+@pytest.mark.parametrize(
+    ("suite", "window", "reply", "fits"),
+    [
+        ("agentic-core-v1", 8192, 4096, True),
+        ("first-steps-v1", 4096, 256, True),
+        ("first-steps-v1", 512, 64, True),
+        ("agentic-core-v1", 512, 300, False),
+        ("agentic-core-v1", 1024, 300, False),
+    ],
+)
+def test_a_context_must_hold_what_each_task_opens_with_beside_a_reply(
+    make_campaign: MakeCampaign, suite: str, window: int, reply: int, fits: bool
+) -> None:
+    config = make_campaign(f"[budgets]\ntokens_per_turn = {reply}\n" + ORACLE) / "campaign.toml"
+    model = ModelRecord(
+        name="m",
+        kind="llama_cpp",
+        settings={},
+        observed={"context_window": window},
+        sampling=Sampling(),
+    )
+    with nullcontext() if fits else pytest.raises(BadInput, match=r"as task_0[12]_.* opens with"):
+        prompts_fit(load_campaign(config), load_suite(suite, config.parent), model)

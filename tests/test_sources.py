@@ -75,6 +75,17 @@ async def test_a_package_is_found_by_the_name_it_is_installed_by() -> None:
         await facts(package="no-such-package")
 
 
+@pytest.mark.parametrize("name", ["nope.sub", "os.sub", "..x", ".", "", "sys"])
+async def test_what_is_the_name_of_no_package_with_files_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match=r"no package '.*' is installed"):
+        await facts(package=name)
+
+
+async def test_a_home_folder_of_nobody_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"~nobodyxyz/x\.gguf: there is no such user here; mend"):
+        await facts("~nobodyxyz/x.gguf")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -252,6 +263,10 @@ def test_all_parts_of_a_file_are_fetched(hub: Hub, tmp_path: Path) -> None:
         (f"hf:someone/gone:{NAME}", "no repository 'someone/gone', or it is private"),
         (f"hf:someone/gated:{NAME}", "ask for access on its page, then run hf auth login"),
         (f"hf:{REPO}:README.md", "no GGUF file"),
+        (f"hf:{REPO}:../../x.gguf", "names a file outside the repository"),
+        (f"hf:{REPO}:{__file__}", "names a file outside the repository"),
+        (f"hf:{REPO}:..", "names a file outside the repository"),
+        (f"hf:{REPO}:.", "mend the file's name"),
         (f"hf:some--one/a..b:{NAME}", "mend the repository's name"),
     ],
 )

@@ -2,7 +2,8 @@
 whose templates the files of models carry.
 
 A template is code by whoever made the file. It runs in Jinja's sandbox, in a process that can be
-killed; lists and dictionaries it may change are copies (Kimi K2's appends to its own).
+killed; lists and dictionaries it may change are copies (Kimi K2's appends to its own), and
+nothing is drawn by chance, so that it writes the same each time.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def environment(today: date) -> Environment:
     )
     # Prompts are no HTML: what Jinja holds safe would escape all that is added to it.
     jinja.filters |= {"tojson": _to_json, "from_json": json.loads, "safe": str}
+    del jinja.filters["random"], jinja.globals["lipsum"]
     jinja.globals |= {
         "raise_exception": _raise,
         "strftime_now": datetime.combine(today, time()).strftime,
@@ -53,11 +55,16 @@ def compiled(jinja: Environment, source: str) -> tuple[Template, list[str]]:
         template = jinja.from_string(tree)
     except TemplateSyntaxError as error:
         raise BadInput(
-            f"the chat template, line {error.lineno}: {error.message}; "
+            f"the chat template, line {error.lineno}: {(error.message or '').rstrip('.')}; "
             "set template to a file with one that Jinja can read"
         ) from None
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):
+        # Of Jinja's parser, and of Python's, for which it writes the template anew.
         raise BadInput("the chat template is nested too deep; set template to a file") from None
+    except ValueError as error:
+        raise BadInput(
+            f"the chat template cannot be read: {str(error)[:300]}; set template to a file"
+        ) from None
     texts = [node.data for node in tree.find_all(nodes.TemplateData)]
     constants = [node.value for node in tree.find_all(nodes.Const)]
     return template, texts + [value for value in constants if isinstance(value, str)]

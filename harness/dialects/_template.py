@@ -14,6 +14,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -50,9 +51,15 @@ _KEPT = 32_000_000
 
 _REFUSALS = (
     *(TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
-    *(MemoryError, RecursionError),
+    *(MemoryError, RuntimeError),
 )
 """What a template raises that cannot show what it was given."""
+
+_GIVEN = {"messages", "tools", "functions", "add_generation_prompt"}
+"""The variables that a template has from the conversation."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
+"""The end of what Python writes for an object that has no text of its own, such as a function."""
 
 _WORDS = "zqwords"
 _HELLO = Prompt(role="user", content="Hello.")
@@ -96,6 +103,11 @@ class ChatTemplate:
         today: date = TODAY,
         by_prompt: ByPrompt | None = None,
     ) -> None:
+        if taken := _GIVEN & set(arguments or {}):
+            raise BadInput(
+                f"template_arguments: {sorted(taken)[0]!r} is what the conversation gives the "
+                "template; leave it out"
+            )
         self._template, texts = compiled(environment(today), source)
         self._fixed = {
             "bos_token": bos,
@@ -106,6 +118,11 @@ class ChatTemplate:
         }
         self._words = by_prompt
         self._found = probe(self._trial)
+        if any(map(_ADDRESS.search, self._found.texts)):
+            raise BadInput(
+                "the chat template writes where in memory an object lies, which is never the same; "
+                "set template to a file with one that does not"
+            )
         self.form = self._found.form
         asked = by_prompt.describe([]) if by_prompt else ""
         self._guard = Guard(specials, delimiters([*texts, *self._found.texts, asked]))
@@ -259,10 +276,9 @@ class ChatTemplate:
         # Firefunction has them as a text.
         offered["functions"] = json.dumps(tools, indent=2, ensure_ascii=False) if tools else ""
         return self._template.render(
-            messages=variables(messages, form),
-            add_generation_prompt=opens_reply,
-            **offered,
-            **self._fixed,
+            # Copies: what it changes must not be there in the next prompt.
+            deepcopy(self._fixed | offered)
+            | {"messages": variables(messages, form), "add_generation_prompt": opens_reply}
         )
 
     def _trial(

@@ -39,12 +39,16 @@ from harness.models import ModelSettings, Request
 from harness.models.llama_cpp.memory import Estimate, Placement, Shape, estimate, free_memory
 from harness.models.llama_cpp.pool import Pool
 from harness.models.llama_cpp.protocol import Failed, Generate, Generated, Load
-from harness.models.llama_cpp.source import find
+from harness.models.llama_cpp.source import find, home_expanded
 from harness.records import Completion, Usage
 
 __all__ = ["Model", "Settings"]
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
+_INT32 = 0x7FFF_FFFF
+"""The greatest number that llama.cpp takes."""
+_LONGEST_TEMPLATE = 4 << 20
+"""Bytes; those of the known families have up to 50 thousand."""
 _UNQUANTISED = ("f32", "f16", "bf16")
 
 
@@ -74,9 +78,9 @@ class Settings(ModelSettings):
         default="2026-01-01",
         description="the date that templates are told, so that a run is the same tomorrow",
     )
-    n_ctx: int = Field(default=8192, ge=16, description="tokens of context, of each run")
-    n_batch: int = Field(default=512, ge=1, description="tokens evaluated at once")
-    n_threads: int = Field(default=1, ge=1, description="of each worker")
+    n_ctx: int = Field(default=8192, ge=16, le=_INT32, description="tokens of context, of each run")
+    n_batch: int = Field(default=512, ge=1, le=1 << 20, description="tokens evaluated at once")
+    n_threads: int = Field(default=1, ge=1, le=512, description="of each worker")
     workers: int | None = Field(
         default=None, ge=1, description="processes; by default one a core, or one on a GPU"
     )
@@ -90,14 +94,16 @@ class Settings(ModelSettings):
     cache_mib: int = Field(
         default=512, ge=0, description="MiB of each worker, at most, for what runs share"
     )
-    n_gpu_layers: int = Field(default=0, ge=-1, description="layers on the GPU; -1 for all")
+    n_gpu_layers: int = Field(
+        default=0, ge=-1, le=_INT32, description="layers on the GPU; -1 for all"
+    )
     flash_attention: bool = Field(default=False, description="faster, and not exact")
     kv_type_k: KvType = Field(default="f16", description="of the keys in the cache")
     kv_type_v: KvType = Field(default="f16", description="of the values in the cache")
     split_mode: Literal["none", "layer", "row"] = Field(
         default="layer", description="how the model is split over several GPUs"
     )
-    main_gpu: int = Field(default=0, ge=0, description="the GPU where nothing is split")
+    main_gpu: int = Field(default=0, ge=0, le=_INT32, description="the GPU where nothing is split")
     tensor_split: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         default=(), description="each GPU's share, such as [3, 1]"
     )
@@ -302,12 +308,18 @@ def _text(template: str | None, where: str) -> str | None:
     """The text of the template's file; raises BadInput where it cannot be read."""
     if template is None:
         return None
-    path = Path(template).expanduser()
+    path = home_expanded(template, where)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise BadInput(f"{where}: template {path}: {reason}; mend its path") from None
+        size = path.stat().st_size
+        if not path.is_file():  # a device would be read without end
+            reason = "no file"
+        elif size > _LONGEST_TEMPLATE:
+            reason = f"{size >> 20} MiB are too many for a chat template"
+        else:
+            return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "not UTF-8"
+    raise BadInput(f"{where}: template {path}: {reason}; mend its path")
 
 
 def _usable_cores() -> int:

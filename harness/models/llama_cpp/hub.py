@@ -40,6 +40,10 @@ def fetch(name: str, where: str, parts: Callable[[str], Sequence[str]]) -> Fetch
     if importlib.util.find_spec("huggingface_hub") is None:
         raise BadInput(f"{where}: huggingface_hub is not installed; pip install huggingface_hub")
     repo, revision, file = match["repo"], match["revision"], PurePosixPath(match["file"])
+    if file.is_absolute() or ".." in file.parts:
+        raise BadInput(
+            f"{where}: 'hf:{name}' names a file outside the repository; mend the file's name"
+        )
     with _explained(f"{where}: hf:{name}", repo, revision, file.name):
         names = [str(file.with_name(part)) for part in parts(file.name)]
         first, *more = (Path(_download(repo, each, revision)) for each in names)
@@ -93,6 +97,8 @@ def _explained(what: str, repo: str, revision: str | None, file: str) -> Iterato
         raise BadInput(f"{what}: {_words(error)}; mend the repository's name") from None
     except errors.HfHubHTTPError as error:
         raise BadInput(f"{what}: {_words(error)}; try again later") from None
+    except ValueError as error:
+        raise BadInput(f"{what}: {_words(error)}; mend the file's name") from None
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "free some space, or set HF_HOME to another disk" if full else "try again"

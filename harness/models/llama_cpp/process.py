@@ -26,6 +26,8 @@ from harness.models.llama_cpp.protocol import (
 
 _LONGEST_LINE = 64 << 20
 _LAST_WORDS = 2000
+_LAST_SECONDS = 1.0
+"""For a process that has closed its output, to end of itself."""
 
 
 class Worker:
@@ -38,7 +40,7 @@ class Worker:
         self._said = ""
         self._hung = False
         self._ids = itertools.count(1)
-        self._heard = time.monotonic()
+        self._heard = self._asked = time.monotonic()
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._listening = asyncio.create_task(self._listen())
         self._reading = asyncio.create_task(self._read())
@@ -51,6 +53,7 @@ class Worker:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # a debugger's words would hide its own
             limit=_LONGEST_LINE,
         )
         return cls(process, where, stall_seconds)
@@ -75,7 +78,7 @@ class Worker:
         more (this was cancelled), the worker is told so and goes on with the others.
         """
         if not self._waiting:
-            self._heard = time.monotonic()
+            self._heard = self._asked = time.monotonic()
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[message.id] = answer
         try:
@@ -129,7 +132,7 @@ class Worker:
                 answer = await self._next()
                 if not isinstance(answer, Beat) and answer.id in self._waiting:
                     self._waiting[answer.id].set_result(answer)
-        await self.kill()
+        await self._gone()
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(await self._fault())
@@ -142,12 +145,20 @@ class Worker:
         self._heard = time.monotonic()
         return FROM_WORKER.validate_json(line)
 
+    async def _gone(self) -> None:
+        """See a process off that is about to end, so that it is known how; or else kill it."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _LAST_SECONDS)
+        await self.kill()
+
     async def _fault(self) -> InfrastructureFault:
         """Whose silence it was: how the process ended, and its last words. It is killed if it has
         not ended."""
-        await self.kill()
+        await self._gone()
         if self._hung:
             silence = f"the model's process was silent for {self._stall_seconds:g} s"
+            if self._heard == self._asked:
+                silence += " since it was asked; its chat template may be one that does not end"
             return InfrastructureFault("process_hung", f"{self._where}: {silence}")
         code = self._process.returncode
         assert code is not None

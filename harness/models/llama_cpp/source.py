@@ -104,6 +104,14 @@ async def find(path: str | None, package: str | None, where: str) -> Source:
     return source
 
 
+def home_expanded(path: str, where: str) -> Path:
+    """A path as a person writes it, which may begin with ``~`` or ``~user``; raises BadInput."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadInput(f"{where}: {path}: there is no such user here; mend its path") from None
+
+
 async def interruptible(work: Callable[[], _T]) -> _T:
     """Do ``work``, which blocks, in a thread that may be left behind: a download or the hashing
     of a large file must not keep Ctrl-C waiting, as a thread of an executor would."""
@@ -130,7 +138,7 @@ def _found(path: str | None, package: str | None, where: str) -> Source:
     if path.startswith("ollama:"):
         blob = _in_ollama(path.removeprefix("ollama:"), where)
         return Source(blob, (blob,), path)
-    found = Path(path).expanduser()
+    found = home_expanded(path, where)
     if not found.is_file():
         raise BadInput(f"{where}: {found}: {_why_no_file(found)}")
     return _whole(found.absolute(), path, where)
@@ -201,8 +209,11 @@ def _listed(names: list[str]) -> str:
 
 def _in_package(package: str, where: str) -> Path:
     # Found, not imported: what the package itself needs may well not be installed.
-    spec = importlib.util.find_spec(package.replace("-", "_"))
-    if spec is None or spec.origin is None:
+    try:
+        spec = importlib.util.find_spec(package.replace("-", "_"))
+    except (ImportError, ValueError):  # its name has dots, or is none
+        spec = None
+    if spec is None or spec.origin is None or not spec.has_location:
         raise BadInput(
             f"{where}: no package {package!r} is installed; "
             f"pip install --no-deps {package.replace('_', '-')}"

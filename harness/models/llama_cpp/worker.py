@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from llama_cpp import llama_cpp
@@ -34,6 +35,8 @@ from harness.models.llama_cpp.rendering import Renderer
 from harness.records import Record
 
 BEAT_SECONDS = 0.5
+TEMPLATE_SECONDS = 20.0
+"""For a chat template to show what it can do, which those of the known families do in one."""
 _ERROR = 4  # of ggml_log_level
 _PR_SET_PDEATHSIG = 1
 
@@ -50,13 +53,34 @@ def main() -> None:
     began = time.monotonic()
     try:
         engine = Engine(load)
-        renderer = Renderer(load, engine.vocabulary)
+        with _time_for_template(out):
+            renderer = Renderer(load, engine.vocabulary)
     except BadInput as error:
         _say(out, Refused(reason=str(error)))
         return
     facts = engine.facts() | renderer.facts() | {"load_seconds": round(time.monotonic() - began, 3)}
     _say(out, Ready(dialect=renderer.dialect, facts=facts))
     _serve(engine, renderer, out)
+
+
+@contextmanager
+def _time_for_template(out: IO[bytes]) -> Iterator[None]:
+    """The process ends where what is done in here takes too long. An exception would not do:
+    Jinja takes in those that are raised while it folds constants."""
+
+    def end() -> None:
+        reason = f"its chat template does not end within {TEMPLATE_SECONDS:g} s"
+        _say(out, Refused(reason=f"{reason}; set template to a file with one that does"))
+        os._exit(1)
+
+    timer = threading.Timer(TEMPLATE_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # so that it speaks now or never
 
 
 def _serve(engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:

@@ -24,7 +24,7 @@ from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
 from harness.models import openai as endpoint
 from harness.models.llama_cpp.memory import Placement, Shape, estimate
-from harness.models.llama_cpp.source import Source, find, has_template
+from harness.models.llama_cpp.source import Source, find, has_template, home_expanded
 from harness.models.llama_server.process import Server
 from harness.records import Completion
 
@@ -217,7 +217,7 @@ class Model:
 
 def _program(binary: str | None, where: str) -> tuple[tuple[str, ...], str]:
     """The beginning of the command, and what the program is known as."""
-    found = shutil.which(str(Path(binary or "llama-server").expanduser()))
+    found = shutil.which(home_expanded(binary or "llama-server", where))
     if found is not None:
         return (found,), Path(found).name
     if binary is not None:
@@ -252,7 +252,7 @@ def _options(settings: Settings, source: Source, where: str) -> tuple[str, ...]:
 def _template(template: str | None, where: str) -> Path | None:
     if template is None:
         return None
-    path = Path(template).expanduser().absolute()
+    path = home_expanded(template, where).absolute()
     if not path.is_file():
         raise BadInput(f"{where}: template {path}: No such file; mend its path")
     return path
