@@ -180,6 +180,8 @@ def test_the_call_of_a_thought_without_an_end_is_made_and_one_amid_it_is_not(
     parsed = ALL[name].parse(text, 1)
     assert (calls_of(parsed), parsed.text, parsed.reasoning) == ([("ls", {})], "", "I look.")
     assert ALL[name].parse(f"{text} Or not.", 1).tool_calls == ()
+    musing = re.sub(r"I look\.\s*", "I could ", text)
+    assert ALL[name].parse(musing, 1).tool_calls == ()
 
 
 QUOTES = ["``", '""', "''", "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"]

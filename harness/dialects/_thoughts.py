@@ -41,9 +41,14 @@ def split(
 
 def last(thought: str, calls: Calls | None) -> int:
     """Where the calls begin that ``thought`` ends with, nothing but blanks between and behind
-    them; its length where there are none."""
+    them; its length where there are none. In the middle of a sentence ("I could ...") a call is
+    thought of, and not made."""
     parsed = take(thought, 1, *calls) if calls else None
-    before = thought.lstrip()
-    if parsed and parsed.tool_calls and before.startswith(parsed.text):
-        return len(thought) - len(before) + len(parsed.text)
+    if not parsed or not parsed.tool_calls:
+        return len(thought)
+    first = skip_blanks(thought, 0)
+    end = first + len(parsed.text)
+    own_line = "\n" in thought[end : skip_blanks(thought, end)]
+    if thought.startswith(parsed.text, first) and (own_line or not parsed.text[-1:].isalnum()):
+        return end
     return len(thought)
