@@ -26,7 +26,8 @@ _CALLS = {
     "Gemma 4": r'<\|[a-z][a-z_]*+>|<[a-z][a-z_]*+\|>|<\|"\|>',
     "FunctionGemma": r"</?(?:start|end)_function_(?:declaration|call|response)>",
     "Gemma 3 by prompt": r"```tool_(?:code|call)",
-    "Hermes or Qwen": r"</?tool_(?:call|response)s?>|</?(?:function|parameter)=[\w.-]++>",
+    "Hermes or Qwen": r"</?tool_(?:call|response)s?>|</?(?:function|parameter)=[\w.-]++>"
+    r"|<tools>(?=\s*+\{)",
     "GLM": r"</?tool_call>|</?arg_(?:key|value)>",
     "Mistral": r"\[(?:/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?AVAILABLE_TOOLS|ARGS|CALL_ID)\]",
     "DeepSeek": "</?\uff5c[\\w\u2581]+\uff5c",
