@@ -21,30 +21,35 @@ from harness.quoted import spoken_of
 from harness.terminal import one_line
 
 _CALLS = {
-    "gpt-oss": r"<\|(?:channel|start|end|message|call|return|constrain)\|>|\bto=functions\.\w",
+    "gpt-oss": r"<\|(?:channel|start|end|message|call|return|constrain)\|>|\bto=functions\.\w"
+    r"|\A\s*+assistant(?:analysis|commentary|final)",
     "Gemma 4": r'<\|[a-z][a-z_]*+>|<[a-z][a-z_]*+\|>|<\|"\|>',
     "FunctionGemma": r"</?(?:start|end)_function_(?:declaration|call|response)>",
     "Gemma 3 by prompt": r"```tool_(?:code|call)",
-    "Hermes or Qwen": r"</?tool_(?:call|response)s?>|</?(?:function|parameter)=[\w.-]++>|</?tools>",
+    "Hermes or Qwen": r"</?tool_(?:call|response)s?>|</?(?:function|parameter)=[\w.-]++>"
+    r"|<tools>(?=\s*+\{)",
     "GLM": r"</?tool_call>|</?arg_(?:key|value)>",
     "Mistral": r"\[(?:/?TOOL_(?:CALLS|RESULTS|CONTENT)|/?AVAILABLE_TOOLS|ARGS|CALL_ID)\]",
     "DeepSeek": "</?\uff5c[\\w\u2581]+\uff5c",
-    "calls as XML": r"</?[a-z][a-z_]*+:tool_call>|</?(?:antml:)?function_calls>|<invoke\s++\w++="
-    r"|</?TOOLCALL>",
+    "calls as XML": r"</?[a-z][a-z_]*+:tool_call>|</?(?:antml:)?function_calls>"
+    r"|<invoke\s++\w++=[^<>\n]{1,200}+>(?=\s*+<)|</?TOOLCALL>",
 }
 _OTHERS = {
     "ChatML": r"<\|im_(?:start|end|sep)\|>|</\|im_end\|>",
     "Llama 3": r"<\|(?:(?:begin|end)_of_text|(?:start|end)_header_id|e[om][tm]_id|python_tag)\|>",
     "Gemma 2 and 3": r"</?(?:start|end)_of_turn>",
     "Mistral": r"\[/?INST\]",
-    "another template": r"<\|/?[A-Za-z][\w-]*+\|>",
+    "another template": r"<\|/?[A-Za-z][\w-]*+\|>"
+    # What also stands in prose and in HTML leaks only where it begins or ends a reply or a thought.
+    r"|\A\s*+(?:</s>|<[be]os>|</think>)|(?<![^\W\d_][ \t])(?:</s>|<eos>)(?=\s*+\Z)"
+    r"|</think>(?=[ \t]*+\n[ \t]*+\n)|(?<=\n)</think>(?=[ \t]*+(?:\n|\Z))",
     "a call as JSON": r'\{\s*+(?:"type"\s*+:\s*+"function"\s*+,\s*+)?"name"\s*+:\s*+"[\w.-]++"\s*+,'
-    r'\s*+"(?:arguments|parameters)"\s*+:',
+    r'\s*+"(?:arguments|parameters)"\s*+:\s*+\{',
 }
 """Of families that have no dialect here, or beside it: spellings of calls; and what tells little
 of its family, delimiters of turns and bare JSON."""
 
-SIGNS = re.compile(r"[<\[{]|```|>>>|\]~|to=functions")
+SIGNS = re.compile(r"[<\[{]|```|>>>|\]~|to=functions|\A\s*+assistant[acf]")
 """What all markup has some of. Most answers have none of it, and are done with at once."""
 
 _HONEST = re.compile(
@@ -69,8 +74,14 @@ _NAMED = re.compile(r"\b(?:token|delimiter|tag|marker|separator)s?[ \t]\Z", re.I
 _TO_BE_NAMED = re.compile(r"[ \t](?:token|delimiter|tag|marker|separator)s?\b", re.IGNORECASE)
 """Around what is called by its name."""
 
-_ALONE = re.compile(r"\s*+(`{3,}+|~{3,}+)[ \t]*+(?:json)?[ \t]*+\n\s*+(?:\[\s*+)?(?=\{)")
-"""The beginning of a reply that is one block of JSON and nothing beside it."""
+_ALONE = re.compile(r"\s*+(?:(`{3,}+|~{3,}+)[ \t]*+[\w+.#-]*+[ \t]*+\n|(`{1,2}+)(?!`))")
+"""The beginning of a reply that is one fence, or one piece of code, and nothing beside it."""
+
+_PAIRS = {"</think>": "<think>", "</s>": "<s>"}
+"""What closes something that was opened is no leak."""
+
+_ENUMERATED = re.compile(r"[,;.!?](?:\s|\Z)")
+"""What follows a word of a sentence, if a blank stands before it."""
 
 _APART = frozenset({"()", "**", "__", "||"})
 """What sets a word apart, before it and behind it."""
@@ -90,9 +101,8 @@ def leaks_in(text: str) -> list[Leak]:
     """The markup in a reply's text that is not merely spoken of, in its order."""
     if not SIGNS.search(text) or not (found := _markup_in(text)):
         return []
-    alone = _ALONE.match(text)
-    if alone and alone.end() == found[0].start and text.rstrip().endswith(alone[1]):
-        return found  # a call in a fence of its own: by prompt that is how calls are spelled
+    if _all_a_call(text, found):
+        return found  # by prompt that is how calls are spelled
     spoken = spoken_of(text)
     return [
         leak
@@ -149,13 +159,28 @@ def _markup_in(text: str) -> list[Leak]:
 
 def _apart(text: str, at: dict[int, tuple[int, list[str]]]) -> Iterator[Leak]:
     """What was found, without what overlaps something before it or is none."""
+    opened = {closing: text.find(opening) for closing, opening in _PAIRS.items()}
     last = 0
     for start in sorted(at):
         end, families = at[start]
         if start < last or end == start or _HONEST.match(text, start):
             continue
+        if 0 <= opened.get(text[start:end].strip(), start) < start:
+            continue
         last = end
         yield Leak(text[start:end], tuple(families), start, end)
+
+
+def _all_a_call(text: str, found: Sequence[Leak]) -> bool:
+    """Whether one fence, or what stands in one pair of backticks, is the whole reply and all of it
+    is calls."""
+    alone, text = _ALONE.match(text), text.rstrip()
+    ticks = (alone[1] or alone[2]) if alone else ""
+    if not alone or len(text) < alone.end() + len(ticks) or not text.endswith(ticks):
+        return False
+    inside = text[alone.end() : -len(ticks)]
+    read = (dialects.load(name, name).parse(inside, 1) for name in dialects_of(found))
+    return any(parsed.tool_calls and not parsed.text for parsed in read)
 
 
 def _set_apart(text: str, leak: Leak) -> bool:
@@ -168,6 +193,7 @@ def _set_apart(text: str, leak: Leak) -> bool:
         or _NAMED.search(before)
         or _TO_BE_NAMED.match(after)
         or (_LISTED.search(before) and _EXPLAINED.match(after))
+        or (before[-1:] in (" ", "\t") and _ENUMERATED.match(after))
     )
 
 

@@ -18,6 +18,7 @@ from harness.dialects import (
     fewshot,
     gemma3,
     hermes,
+    llama3,
     load,
     markup,
 )
@@ -359,6 +360,8 @@ def test_a_call_with_bad_arguments_is_still_told(arguments: str) -> None:
         'I look.\n{"name": "shell", "parameters": {"command": "ls"}}\n',
         '```tool_code\nprint(shell(command="ls"))\n```',
         'I look.\n```tool_code\nshell(command="ls");',
+        'I look.\n```json\n{"name": "shell", "parameters": {"command": "ls"}}\n```',
+        '```tool_call\n{"name": "shell", "parameters": {"command": "ls"}}\n```\nI look.',
     ],
 )
 def test_gemma_calls_bare_or_in_a_fence(text: str) -> None:
@@ -369,12 +372,27 @@ def test_gemma_calls_bare_or_in_a_fence(text: str) -> None:
     assert parsed.text in ("", "I look.")
 
 
+def test_fences_one_after_another_are_all_calls_to_gemma() -> None:
+    text = 'I look.\n```json\n{"name": "ls", "parameters": {}}\n```\n' * 2
+    parsed = gemma3.parse(text.replace("I look.\n", ""), 1)
+    assert [call.name for call in parsed.tool_calls] == ["ls", "ls"]
+
+
+def test_calls_in_the_last_lines_are_made_by_llama_too() -> None:
+    lines = '{"name": "ls", "parameters": {}}; {"name": "shell", "parameters": {"command": "ls"}}'
+    parsed = llama3.parse(f"I will look.\n\n{lines}\n", 1)
+    assert [call.name for call in parsed.tool_calls] == ["ls", "shell"]
+    assert parsed.text == "I will look."
+
+
 @pytest.mark.parametrize(
     "text",
     [
         '{"name": "shell", "parameters": {}, "price": 3}',
         '{"name": "Ada"}',
         'It is called so:\n{"name": "shell", "parameters": {}}\nand then it runs.',
+        'So:\n```json\n{"name": "web", "parameters": {"port": 80}}\n```\nThat is all.',
+        'So:\n```\n[{"name": "web", "parameters": {"port": 80}}]\n```\nThat is all.',
         "```json\n{}\n```",
         "```tool_code\nprint(2 + 2)\n```",
         '```python\nshell(command="ls")\n```',

@@ -139,12 +139,63 @@ def test_families_that_call_out_of_a_thought_call(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["qwen_xml", "deepseek", "deepseek_dsml", "nemotron2", "granite3", "mistral_args"]
 )
-def test_a_call_inside_a_thought_is_none_in_the_other_families(name: str) -> None:
+@pytest.mark.parametrize("behind", ["{closing}Well.", " Or rather not."])
+def test_a_call_amid_a_thought_is_none_in_the_other_families(name: str, behind: str) -> None:
     spelling = SPELLINGS[name][0]
     assert spelling.thought
-    parsed = ALL[name].parse(spelling.thought[0] + spelling.calls([("ls", {})]), 1)
+    opening, closing = spelling.thought
+    thought = opening + spelling.calls([("ls", {})]) + behind.format(closing=closing)
+    parsed = ALL[name].parse(thought, 1)
     assert parsed.tool_calls == ()
     assert parsed.reasoning
+
+
+@pytest.mark.parametrize(("dialect", "spelling"), THINKING)
+def test_calls_that_end_a_thought_without_an_end_are_made(
+    dialect: Dialect, spelling: Spelling
+) -> None:
+    assert spelling.thought
+    calls = [("ls", {}), ("sh", {"line": "ls"})]
+    parsed = dialect.parse(f"{spelling.thought[0]}\nI look.\n{spelling.calls(calls)}\n", 1)
+    assert (calls_of(parsed), parsed.text) == (calls, "")
+    assert parsed.reasoning == "I look."
+
+
+THOUGHT_OF = [
+    ("hermes", '<think>\nI look.\n<tool_call>{"name": "ls", "arguments": {}}</tool_call>'),
+    ("gemma4", "<|channel>thought\nI look.\n<|tool_call>call:ls{}<tool_call|>"),
+    ("kimi", "<think>I look.<|tool_call_begin|>functions.ls:0<|tool_call_argument_begin|>{}"),
+    ("glm", "<think>I look.<tool_call>ls</tool_call>"),
+    ("lfm2", "<think>I look.<|tool_call_start|>[ls()]<|tool_call_end|>"),
+    ("cohere", '<|START_THINKING|>I look.<|START_ACTION|>[{"tool_name": "ls", "parameters": {}}]'),
+    ("minimax_m1", '<think>I look.<tool_calls>{"name": "ls", "arguments": {}}</tool_calls>'),
+    ("minimax_m2", '<think>I look.<minimax:tool_call><invoke name="ls"></invoke>'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), THOUGHT_OF)
+def test_the_call_of_a_thought_without_an_end_is_made_and_one_amid_it_is_not(
+    name: str, text: str
+) -> None:
+    parsed = ALL[name].parse(text, 1)
+    assert (calls_of(parsed), parsed.text, parsed.reasoning) == ([("ls", {})], "", "I look.")
+    assert ALL[name].parse(f"{text} Or not.", 1).tool_calls == ()
+    musing = re.sub(r"I look\.\s*", "I could ", text)
+    assert ALL[name].parse(musing, 1).tool_calls == ()
+
+
+QUOTES = ["``", '""', "''", "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"]
+
+
+@pytest.mark.parametrize("quotes", QUOTES)
+@pytest.mark.parametrize(("dialect", "spelling"), EACH)
+def test_calls_in_quotes_are_spoken_of_where_the_reply_goes_on(
+    dialect: Dialect, spelling: Spelling, quotes: str
+) -> None:
+    calls = spelling.calls([("ls", {}), ("sh", {"line": "ls"})]).strip()
+    text = f"It writes {quotes[0]}{calls}{quotes[1]} and nothing else."
+    assert dialect.parse(text, 1).tool_calls == ()
+    assert calls_of(dialect.parse(f"I run {quotes[0]}{calls}{quotes[1]}", 1)) != []
 
 
 def test_a_thought_that_the_prompt_left_empty_is_none() -> None:
@@ -199,6 +250,9 @@ LOOSE = [
     ("deepseek", '<｜tool calls begin｜><｜tool call begin｜>sh<｜tool sep｜>{"a": "b"}'),
     ("kimi", '<|tool_call_begin|>sh<|tool_call_argument_begin|>{"a": "b"}'),
     ("kimi", '<|tool_call_begin|>functions.sh<|tool_call_argument_begin|> {"a": "b"}'),
+    ("kimi", '<|tool_call_begin|> sh <|tool_call_argument_begin|> {"a": "b"}'),
+    ("mistral_args", '[TOOL_CALLS] sh [ARGS] {"a": "b"}'),
+    ("mistral_args", '[TOOL_CALLS] sh {"a": "b"}'),
     ("kimi_k3", '<|open|>call tool="sh" index="1"<|sep|><|open|>json type="object"<|sep|>'
      '{"a": "b"}<|close|>json<|sep|><|close|>call<|sep|>'),
     ("granite3", '<|tool_call|> [{"name": "sh", "arguments": {"a": "b"}}]\n'),
@@ -281,6 +335,8 @@ PROSE = [
     ("llama3", '[{"name": "ls", "parameters": {}}]'),
     ("llama3", '{"total": 3, "name": "ls", "parameters": {}}'),
     ("llama3", 'A call is {"name": "ls", "parameters": {}}.'),
+    ("llama3", 'It holds:\n{"name": "ls", "parameters": {}}\nThat is all.'),
+    ("llama3", 'It holds:\n{"name": "ls", "parameters": {}, "port": 80}'),
     ("functionary32", "In Python, >>> begins a line:\n>>> 1 + 1\n2"),
     ("functionary32", "Or\n>>>print\n(1)"),
     ("firefunction", "import functools\nfunctools[0]"),
@@ -288,6 +344,12 @@ PROSE = [
     ("qwen_xml", "Write <function=name> and then its parameters."),
     ("mistral", "`[TOOL_CALLS]` is a control token."),
     ("mistral_args", "The token [TOOL_CALLS] begins a call."),
+    ("mistral_args", "Write [TOOL_CALLS] name [ARGS] {...} for each."),
+    ("hermes", "42. (`<tool_call>` occurs 42 times.)"),
+    ("hermes", "**<tool_call>** opens, </tool_call> closes."),
+    ("hermes", "| tag | count |\n|---|---|\n| <tool_call> | 42 |"),
+    ("hermes", "The line is:\n```\n<tool_call>\n```\nThat is all."),
+    ("hermes", "Das Zeichen \u201e<tool_call>\u201c steht 42-mal da."),
     ("deepseek", "It begins with `<｜tool▁calls▁begin｜>`."),
     ("deepseek_dsml", "It begins with `<｜DSML｜function_calls>`."),
     ("kimi", "The token <|tool_call_begin|> begins a call."),

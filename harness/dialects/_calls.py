@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from harness.dialects import Parsed
@@ -19,6 +19,13 @@ class Call(NamedTuple):
     end: int
 
 
+class _Row(NamedTuple):
+    """Calls that one mark opened, and where it stands."""
+
+    start: int
+    calls: list[Call]
+
+
 class Prose(Exception):
     """What looked like a call's beginning means none, nor does anything before ``end``."""
 
@@ -31,6 +38,8 @@ class CutShort(ValueError):
     """A call that has no end, so that nothing after its beginning can be one either."""
 
 
+_QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
+
 Read = Callable[[re.Match[str]], Iterator[Call]]
 """What opens calls -> the calls there, one or more. Raises Prose, or ValueError or RecursionError
 for what cannot be read; the calls before it count."""
@@ -42,25 +51,65 @@ def take(
     """Take the calls out of a reply. What cannot be read, or is none, stays in the text."""
     outside: list[str] = []
     calls: list[ToolCall] = []
+    rows: list[_Row] = []
     malformed: str | None = None
     at = seek = 0
     over = False
     while not over and seek <= len(text) and (start := opening.search(text, seek)):
         seek = max(start.end(), start.start() + 1)
+        row: list[Call] = []
         try:
             for call in read(start):
-                outside.append(text[at : max(at, start.start())])
-                at = seek = call.end
-                name = f"call_{turn}_{len(calls) + 1}"
-                calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
+                row.append(call)
+                seek = call.end
         except Prose as prose:
             seek = max(seek, prose.end)
         except (ValueError, RecursionError) as error:
             what = start[0].strip() or "a call"
             malformed = malformed or f"{what} at character {start.start()}: {error}"
             over = isinstance(error, CutShort)
+        if row:
+            rows.append(_Row(start.start(), row))
+    for start_of_row, row in _meant(text, rows):
+        outside.append(text[at:start_of_row])
+        at = row[-1].end
+        for call in row:
+            name = f"call_{turn}_{len(calls) + 1}"
+            calls.append(ToolCall(id=name, name=call.name, arguments=call.arguments))
     outside.append(text[at:])
     return Parsed("".join(outside).strip(), tuple(calls), malformed, reasoning)
+
+
+def _meant(text: str, rows: Sequence[_Row]) -> Iterator[_Row]:
+    """The rows of calls without those that the reply speaks of: rows with nothing between them
+    that stand in quotation marks or backticks, and behind which it goes on. As its last words
+    they are meant."""
+    first = 0
+    for number, (_, calls) in enumerate(rows, start=1):
+        end = calls[-1].end
+        behind = skip_blanks(text, end)
+        if number < len(rows) and behind >= rows[number].start:
+            continue
+        start = rows[first].start
+        closing = _QUOTES.get(text[max(0, start - 1) : start])
+        quoted = closing and text.startswith(closing, end)
+        if not quoted or skip_blanks(text, end + 1) == len(text):
+            yield from rows[first:number]
+        first = number
+
+
+def at_the_end(text: str, calls: Iterator[Call]) -> Iterator[Call]:
+    """The calls if nothing follows them, else none of them."""
+    found: list[Call] = []
+    try:
+        for call in calls:
+            found.append(call)
+    except (Prose, ValueError):
+        if not found:
+            raise
+    if skip_blanks(text, found[-1].end) < len(text):
+        raise Prose(found[-1].end)
+    yield from found
 
 
 def named(text: str, at: int) -> Call:

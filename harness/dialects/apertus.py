@@ -41,7 +41,7 @@ def _keyed(text: str, at: int) -> Call:
 
 DIALECT = Dialect(
     family="Apertus",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|(?:tools|inner)_(?:prefix|suffix)\|>",
     in_template=r"<\|tools_prefix\|>",

@@ -26,7 +26,7 @@ _ENDS = ("<|END_RESPONSE|>", "<|END_TEXT|>", "<|END_OF_TURN_TOKEN|>")
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's parameters stay as they were written."""
-    reasoning, text = split(text, "<|START_THINKING|>", "<|END_THINKING|>")
+    reasoning, text = split(text, "<|START_THINKING|>", "<|END_THINKING|>", calls=(_OPENING, _read))
     parsed = take(text, turn, _OPENING, _read, reasoning)
     said = _ends.without(_SPEAKS.sub("", parsed.text, count=1), _ENDS)
     return replace(parsed, text=said.strip())
@@ -39,7 +39,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Command R7B, Command A, North",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|(?:START|END)_(?:ACTION|THINKING|RESPONSE|TEXT|TOOL_RESULT)\|>"
     r"|<\|(?:START|END)_OF_TURN_TOKEN\|>",

@@ -37,7 +37,7 @@ _END = re.compile(
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -54,7 +54,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="DeepSeek V3, R1 and V3.1",
-    version=1,
+    version=2,
     parse=parse,
     markup=rf"<｜tool{_B}(?:calls?|outputs?|sep)(?:{_B}(?:begin|end))?｜>",
     in_template=r"<｜tool▁call▁begin｜>",

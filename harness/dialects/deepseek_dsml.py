@@ -32,7 +32,7 @@ _ENDS = ("</｜DSML｜invoke>", "</｜DSML｜function_calls>", "</｜DSML｜tool
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -52,7 +52,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="DeepSeek V3.2 and V4",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"</?｜DSML｜",
     in_template=r"'｜DSML｜'",

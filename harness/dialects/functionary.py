@@ -29,7 +29,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Functionary 3.1",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<function=[^<>\s]+>|</function>|<\|python_tag\|>",
     in_template=r"version=v3-llama3\.1",

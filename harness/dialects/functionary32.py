@@ -38,9 +38,9 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Functionary 3.2",
-    version=1,
+    version=2,
     parse=parse,
-    markup=r">>>[^\s>]+\n",
+    markup=r"\A>>>[^\s>]+\n|>>>all\n|>>>[^\s>]+\n\s*+\{",
     in_template=r"version=v3\.llama3",
     stops=("<|eot_id|>",),
 )

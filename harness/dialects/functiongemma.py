@@ -26,7 +26,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="FunctionGemma",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<(?:start|end)_function_(?:call|response|declaration)>",
     in_template=r"<start_function_call>",

@@ -4,9 +4,9 @@
 
 So Google's guide to function calling with Gemma has it. The models also write several objects, a
 list of them, or a fence of Markdown around it (``json``, or ``tool_code`` as they learned it).
-Only an object of nothing but a name and its parameters is a call: in a fence, at a reply's
-beginning, or as its last lines. Any other JSON is an answer. In a ``tool_code`` fence a call may
-stand in Python as well: ``print(shell(command="ls"))``.
+Only an object of nothing but a name and its parameters is a call: in a fence that says so, at a
+reply's beginning, or as its last lines, be they a fence of JSON. Any other JSON is an answer. In a
+``tool_code`` fence a call may stand in Python as well: ``print(shell(command="ls"))``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.dialects import ByPrompt, Dialect, Parsed
-from harness.dialects._calls import Call, Prose, listed, named, past, take
+from harness.dialects._calls import Call, Prose, at_the_end, listed, named, past, take
 from harness.dialects._json import members, skip_blanks
 from harness.dialects._python import python_call
 from harness.records import ToolCall, ToolSchema
 
 _FENCE = "```"
+_TOOL = f"{_FENCE}tool"
 _OBJECT = r'\{\s*"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:'
 _PYTHON = r"(?:print\s*\(\s*)?[A-Za-z_][\w.-]{0,199}\s*\((?:\s*\)|\s*[A-Za-z_]\w{0,199}\s*=)"
 _OPENING = re.compile(
@@ -64,13 +65,27 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
     if start["code"]:
         yield from _code(start.string, start.end())
         return
+    sample = start["fence"] and not start["fence"].startswith(_TOOL)
+    calls = _fences(start) if sample else _objects(start)
+    yield from at_the_end(start.string, calls) if sample or start["line"] else calls
+
+
+def _fences(start: re.Match[str]) -> Iterator[Call]:
+    """The calls of a fence, and of those that follow it with nothing between."""
+    following: re.Match[str] | None = start
+    while following and following["fence"]:
+        for call in _objects(following):
+            yield call
+        following = _OPENING.match(start.string, skip_blanks(start.string, call.end))
+
+
+def _objects(start: re.Match[str]) -> Iterator[Call]:
+    """Objects that follow one another or stand in a list, and the fence's end if there is one."""
     text, closing = start.string, _FENCE if start["fence"] else ""
     opened = start.end("fenced") if start["fenced"] else start.end("bare")
     if opened >= 0:
-        calls = listed(text, text.rindex("[", 0, opened), closing)
-    else:
-        calls = _row(text, start, closing)
-    yield from _at_the_end(text, calls) if start["line"] else calls
+        return listed(text, text.rindex("[", 0, opened), closing)
+    return _row(text, start, closing)
 
 
 def _code(text: str, at: int) -> Iterator[Call]:
@@ -85,20 +100,6 @@ def _code(text: str, at: int) -> Iterator[Call]:
         over = end > at or skip_blanks(text, at) == len(text)
         yield call._replace(end=end)
         at = end
-
-
-def _at_the_end(text: str, calls: Iterator[Call]) -> Iterator[Call]:
-    """The calls if nothing follows them, else none of them."""
-    found: list[Call] = []
-    try:
-        for call in calls:
-            found.append(call)
-    except (Prose, ValueError):
-        if not found:
-            raise
-    if skip_blanks(text, found[-1].end) < len(text):
-        raise Prose(found[-1].end)
-    yield from found
 
 
 def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:
@@ -116,7 +117,7 @@ def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 2 and 3, by prompt",
-    version=2,
+    version=3,
     parse=parse,
     markup=rf"<(?:start|end)_of_turn>|{_FENCE}tool_(?:code|call|output)|{_OBJECT}\s*\{{",
     stops=("<end_of_turn>", "<start_of_turn>"),

@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed, _ends
+from harness.dialects import Dialect, Parsed, _ends, _thoughts
 from harness.dialects._calls import Call, Prose, take
 from harness.dialects._gemma import Reader
 
 _THOUGHT = re.compile(r"(?:<\|channel>){1,2}thought(.*?)(?:<channel\|>|\Z)", re.DOTALL)
+_CLOSE = "<channel|>"
+_CALLS = re.compile(r"<\|tool_call>")
 _OPEN = re.compile(rf"<\|tool_call>|{_THOUGHT.pattern}", re.DOTALL)
 _ENDS = ("<channel|>", "<turn|>", "<|tool_response>")
 _CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>')
@@ -26,11 +28,20 @@ _CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>')
 def parse(text: str, turn: int) -> Parsed:
     """Take thoughts and calls out of a reply. Thoughts may stand between calls, and a delimiter
     that closes nothing at the reply's end is no part of what it says."""
-    parsed = take(text, turn, _OPEN, _read)
+    parsed = take(_closed(text), turn, _OPEN, _read)
     thoughts = [thought.strip() for thought in _THOUGHT.findall(parsed.text)]
     said = _ends.without(_THOUGHT.sub("", parsed.text), _ENDS).strip()
     reasoning = "\n".join(filter(None, thoughts)) or None
     return Parsed(said, parsed.tool_calls, parsed.malformed, reasoning)
+
+
+def _closed(text: str) -> str:
+    """A reply whose last thought has no end, with one before the calls that are its last words."""
+    thought = text.rfind("<|channel>thought")
+    if thought < 0 or text.find(_CLOSE, thought) >= 0:
+        return text
+    calls = thought + _thoughts.last(text[thought:], (_CALLS, _CALL))
+    return text[:calls] + _CLOSE + text[calls:] if calls < len(text) else text
 
 
 def _read(mark: re.Match[str]) -> Iterator[Call]:
@@ -41,7 +52,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 4",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|(?:tool_call|tool_response|tool|channel|turn|think)>"
     r"|<(?:tool_call|tool_response|tool|channel|turn)\|>|<\|\"\|>",

@@ -38,7 +38,7 @@ def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
     thinks = _THINK.match(text)
     suffix = thinks[1] if thinks else ""
-    reasoning, text = split(text, f"<think{suffix}>", f"</think{suffix}>")
+    reasoning, text = split(text, f"<think{suffix}>", f"</think{suffix}>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -58,7 +58,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="GLM 4.6 and 4.7, Ling 3, Laguna, Hunyuan 3",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"</?(?:tool_calls?|tool_sep|arg_key|arg_value|tool_responses?)(?::opensource)?>",
     in_template=r"<arg_key",

@@ -22,7 +22,7 @@ _OPENING = re.compile(re.escape(_MARK))
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     if reasoning is not None:
         text = text.strip().removeprefix("<response>").removesuffix("</response>")
     return take(text, turn, _OPENING, _read, reasoning)
@@ -52,7 +52,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Granite 3",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|tool_call\|>|<\|(?:start|end)_of_role\|>",
     in_template=r"<\|tool_call\|>",

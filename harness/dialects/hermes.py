@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from harness.dialects import ByPrompt, Dialect, Parsed, _gbnf
+from harness.dialects import ByPrompt, Dialect, Parsed, _gbnf, _mentions
 from harness.dialects._calls import Call, named, past, take
 from harness.dialects._thoughts import split
 from harness.records import ToolCall, ToolSchema
@@ -26,7 +26,7 @@ _OPENING = re.compile(_OPEN)
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -71,13 +71,14 @@ def answer(name: str, content: str) -> str:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
+    _mentions.refuse(start)
     call = named(start.string, start.end())
     yield call._replace(end=past(start.string, call.end, _CLOSE))
 
 
 DIALECT = Dialect(
     family="Hermes, Qwen 2.5 and 3, Granite 4",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?tool_call>|</?tool_response>",
     in_template=r"<tool_call>",

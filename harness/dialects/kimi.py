@@ -29,15 +29,15 @@ _END = re.compile(r"(?:\s*<\|tool_call_end\|>)?(?:\s*<\|tool_calls?_section_end\
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>", until=(_SECTION,))
+    reasoning, text = split(text, "<think>", "</think>", until=(_SECTION,), calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
-    _mentions.refuse(start)
     text = start.string
     name = _NAME.match(text, start.end())
     if name is None:
+        _mentions.refuse(start)
         raise ValueError("no functions.NAME:NUMBER and <|tool_call_argument_begin|> follow")
     at = skip_blanks(text, name.end())
     *_, end = members(text, at)
@@ -47,7 +47,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Kimi K2",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|tool_calls?(?:_section|_argument)?_(?:begin|end)\|>",
     in_template=r"<\|tool_calls_section_begin\|>",

@@ -76,7 +76,7 @@ def _arguments(text: str, at: int) -> tuple[str, int]:
 
 DIALECT = Dialect(
     family="Kimi K3",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|(?:open|close)\|>(?:think|response|tools|call|argument|json|message)\b",
     in_template=r"<\|open\|>",

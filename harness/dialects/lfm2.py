@@ -24,7 +24,7 @@ _CLOSE = "<|tool_call_end|>"
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -65,7 +65,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="LFM2 and LFM2.5",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|tool_(?:call|response|list)_(?:start|end)\|>",
     in_template=r"<\|tool_(?:call|list)_start\|>|List of tools: \[",

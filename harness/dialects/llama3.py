@@ -3,8 +3,8 @@
     {"name": "shell", "parameters": {"command": "ls"}}
 
 ``<|python_tag|>`` may stand before, ``;`` between several. Without that tag only what begins a
-reply is a call, and only where the object has a name, its parameters and nothing else: any other
-JSON is an answer.
+reply or is its last lines is a call, and only where the object has a name, its parameters and
+nothing else: any other JSON is an answer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from harness.dialects import Dialect, Parsed, _mentions
-from harness.dialects._calls import Call, Prose, named, take
+from harness.dialects._calls import Call, Prose, at_the_end, named, take
 from harness.dialects._json import members, skip_blanks
 
 _TAG = "<|python_tag|>"
@@ -21,7 +21,7 @@ _REST = (
     r'\s*(?:"type"\s*:\s*"function"\s*,\s*)?'
     r'"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:\s*\{'
 )
-_OPENING = re.compile(rf"<\|python_tag\|>|\A\s*\{{(?={_REST})")
+_OPENING = re.compile(rf"<\|python_tag\|>|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
 _NEXT = re.compile(rf"\s*;?\s*(?=\{{{_REST})")
 _OF_A_CALL = {"type", "id", "name", "parameters", "arguments"}
 
@@ -41,6 +41,12 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
         values, _, _ = members(text, at)
         if not _OF_A_CALL.issuperset(values):
             raise Prose
+    calls = _row(text, at)
+    yield from at_the_end(text, calls) if start["line"] else calls
+
+
+def _row(text: str, at: int) -> Iterator[Call]:
+    """Calls that follow one another."""
     while True:
         call = named(text, at)
         following = _NEXT.match(text, call.end)
@@ -53,7 +59,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Llama 3.1, 3.2 and 3.3",
-    version=1,
+    version=2,
     parse=parse,
     markup=rf"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',

@@ -18,13 +18,13 @@ _CALL = Reader(invoke="function", parameter="param")
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_CALL.opening, _CALL))
     return take(text, turn, _CALL.opening, _CALL, reasoning)
 
 
 DIALECT = Dialect(
     family="MiniCPM 5",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"""<function name=["'][^"'\n]{1,200}["']>\s*+(?:<param name=|</function>)"""
     r"|</param>\s*+</function>",

@@ -22,7 +22,7 @@ _CLOSE = "</tool_calls>"
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -39,7 +39,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="MiniMax M1",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"</?tool_calls>|<(?:beginning|end)_of_sentence>",
     in_template=r"<beginning_of_sentence>",

@@ -25,13 +25,13 @@ _CALL = Reader(block="minimax:tool_call", invoke="invoke", parameter="parameter"
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_CALL.opening, _CALL))
     return take(text, turn, _CALL.opening, _CALL, reasoning)
 
 
 DIALECT = Dialect(
     family="MiniMax M2",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"""</?minimax:tool_call>|<invoke name=["'][^"'\n]{1,200}["']>\s*+<parameter name="""
     r"|</parameter>\s*+</invoke>|\]~b\]|\]~!b\[|\[e~\[",

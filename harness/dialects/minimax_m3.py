@@ -30,7 +30,7 @@ _DEEPEST = 64
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
-    reasoning, text = split(text, "<mm:think>", "</mm:think>")
+    reasoning, text = split(text, "<mm:think>", "</mm:think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -70,7 +70,7 @@ def _value(members: list[tuple[str, Any]]) -> list[Any] | dict[str, Any]:
 
 DIALECT = Dialect(
     family="MiniMax M3",
-    version=1,
+    version=2,
     parse=parse,
     markup=rf"{_MARK}|</?mm:think>|\]~b\]|\]~!b\[|\[e~\[",
     in_template=r"\]<\]minimax\[>\[",

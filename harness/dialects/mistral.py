@@ -20,7 +20,7 @@ _OPENING = re.compile(r"\[TOOL_CALLS\]")
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "[THINK]", "[/THINK]")
+    reasoning, text = split(text, "[THINK]", "[/THINK]", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -31,7 +31,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Mistral 7B v0.3, Nemo, Large 2, Small 3.1",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|INST)\]",
     in_template=r"\[TOOL_CALLS\]\s*\[",

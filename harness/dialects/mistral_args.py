@@ -20,21 +20,24 @@ from harness.dialects._thoughts import split
 _OPENING = re.compile(r"\[TOOL_CALLS\]")
 # A client that drops control tokens drops [ARGS]; a name goes straight into an object nowhere
 # else.
-_NAME = re.compile(r"\s*([^\s\[\]{}]{1,200})\s*(?:\[CALL_ID\][^\[\]{}]{0,50})?(?:\[ARGS\])?")
+_NAME = re.compile(
+    r"\s*+([^\s\[\]{}]{1,200}+)\s*+(?:\[CALL_ID\][^\[\]{}]{0,50})?(?:\[ARGS\])?"
+    r'(?=\s*+\{\s*+["}])'
+)
 
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "[THINK]", "[/THINK]")
+    reasoning, text = split(text, "[THINK]", "[/THINK]", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
-    _mentions.refuse(start)
     text = start.string
     name = _NAME.match(text, start.end())
     if name is None:
-        raise ValueError("no tool's name follows")
+        _mentions.refuse(start)
+        raise ValueError("no tool's name and arguments follow")
     at = skip_blanks(text, name.end())
     *_, end = members(text, at)
     yield Call(name[1], text[at:end], end)
@@ -42,7 +45,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Mistral Small 3.2, Devstral, Magistral, Ministral 3",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"\[(?:/?(?:TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|INST|THINK)|ARGS|CALL_ID"
     r"|TOOL_CONTENT)\]",

@@ -17,7 +17,7 @@ _OPENING = re.compile(r"<TOOLCALL>")
 
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply; each call's arguments stay as they were written."""
-    reasoning, text = split(text, "<think>", "</think>")
+    reasoning, text = split(text, "<think>", "</think>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -28,7 +28,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Nemotron Nano 2",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"</?TOOLCALL>|</?TOOL_RESPONSE>|<SPECIAL_1[012]>",
     in_template=r"<TOOLCALL>",

@@ -39,7 +39,7 @@ _PARAMETER_END = re.compile(
 def parse(text: str, turn: int) -> Parsed:
     """Take reasoning and calls out of a reply."""
     thought = "seed:think" if text.lstrip()[:8] in ("<seed:th", "</seed:t") else "think"
-    reasoning, text = split(text, f"<{thought}>", f"</{thought}>")
+    reasoning, text = split(text, f"<{thought}>", f"</{thought}>", calls=(_OPENING, _read))
     return take(text, turn, _OPENING, _read, reasoning)
 
 
@@ -62,7 +62,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Qwen3-Coder, Qwen 3.5, Nemotron 3, Seed-OSS, Step 3.5",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"</?(?:seed:)?tool_call>|<function=[^<>\s]+>|</function>|<parameter=[^<>\s]+>"
     r"|</parameter>|</?tool_response>",

@@ -55,7 +55,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Solar Open",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|tool_(?:calls|call:(?:begin|name|args|end)|response(?::\w+)?)\|>"
     r"|<\|(?:calls|begin|content|think|end)\|>",
