@@ -256,15 +256,19 @@ async def test_a_template_that_does_not_end_is_refused_before_the_first_run(
     assert time.monotonic() - began < 300  # long before a worker's silence is too long
 
 
-async def test_a_template_that_does_not_end_on_a_conversation_is_named_as_a_cause(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("stall_seconds", "words"),
+    [(6, "its chat template may be one that does not end"), (120, "does not end within 20 s")],
+)
+async def test_a_template_that_does_not_end_on_a_conversation_is_named_as_the_cause(
+    tmp_path: Path, stall_seconds: float, words: str
 ) -> None:
     template = tmp_path / "sometimes.jinja"
     template.write_text(
         ENDLESS + "{% if 'words.txt' in messages[-1].content %}{{ turn(1) }}{% endif %}" + PLAIN
     )
-    model = await opened(template=str(template), dialect="hermes", stall_seconds=6)
-    with pytest.raises(InfrastructureFault, match="its chat template may be one that does not end"):
+    model = await opened(template=str(template), dialect="hermes", stall_seconds=stall_seconds)
+    with pytest.raises(InfrastructureFault, match=words):
         await model.reply(request())
     await model.close()
 

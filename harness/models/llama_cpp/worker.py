@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -36,7 +36,8 @@ from harness.records import Record
 
 BEAT_SECONDS = 0.5
 TEMPLATE_SECONDS = 20.0
-"""For a chat template to show what it can do, which those of the known families do in one."""
+"""For a chat template to show what it can do, which those of the known families do in one, or to
+write a prompt."""
 _ERROR = 4  # of ggml_log_level
 _PR_SET_PDEATHSIG = 1
 
@@ -53,7 +54,7 @@ def main() -> None:
     began = time.monotonic()
     try:
         engine = Engine(load)
-        with _time_for_template(out):
+        with _time_for_template(out, lambda reason: Refused(reason=reason)):
             renderer = Renderer(load, engine.vocabulary)
     except BadInput as error:
         _say(out, Refused(reason=str(error)))
@@ -64,13 +65,13 @@ def main() -> None:
 
 
 @contextmanager
-def _time_for_template(out: IO[bytes]) -> Iterator[None]:
-    """The process ends where what is done in here takes too long. An exception would not do:
-    Jinja takes in those that are raised while it folds constants."""
+def _time_for_template(out: IO[bytes], answer: Callable[[str], Record]) -> Iterator[None]:
+    """The process gives this answer and ends where what is done in here takes too long. An
+    exception would not do: Jinja takes in those that are raised while it folds constants."""
 
     def end() -> None:
         reason = f"its chat template does not end within {TEMPLATE_SECONDS:g} s"
-        _say(out, Refused(reason=f"{reason}; set template to a file with one that does"))
+        _say(out, answer(f"{reason}; set template to a file with one that does"))
         os._exit(1)
 
     timer = threading.Timer(TEMPLATE_SECONDS, end)
@@ -95,10 +96,7 @@ def _serve(engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:
             message = FROM_PARENT.validate_json(line)
             match message:
                 case Generate():
-                    try:
-                        engine.begin(renderer.question(message))
-                    except (BadInput, ValueError) as error:
-                        _say(out, Failed(id=message.id, reason=str(error)))
+                    _begin(message, engine, renderer, out)
                 case Cancel():
                     engine.cancel(message.id)
         for generated in engine.step():
@@ -107,6 +105,16 @@ def _serve(engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:
         if now - spoken >= BEAT_SECONDS:
             spoken = now
             _say(out, Beat())
+
+
+def _begin(asked: Generate, engine: Engine, renderer: Renderer, out: IO[bytes]) -> None:
+    """Have the engine take up a question, or say why it cannot."""
+    try:
+        with _time_for_template(out, lambda reason: Failed(id=asked.id, reason=reason)):
+            question = renderer.question(asked)
+        engine.begin(question)
+    except (BadInput, ValueError) as error:
+        _say(out, Failed(id=asked.id, reason=str(error)))
 
 
 def _listen(inbox: queue.SimpleQueue[bytes]) -> None:
