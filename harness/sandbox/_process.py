@@ -68,7 +68,8 @@ class Runner:
             _kill_group(process)
             output.drain(_LAST_WORDS)
             exit_code = process.wait()
-        _reopen(workspace)
+        if stopped != "cancelled":  # else close() may have removed it already
+            _reopen(workspace)
         if stopped is None and output.full:
             stopped = "output"
         if stopped is None and disk_above(limits.disk_bytes, limits.files, workspace):
