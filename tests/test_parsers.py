@@ -409,6 +409,13 @@ def test_a_text_without_a_mark_of_the_family_is_said_as_it_stands(
         assert ALL[name].parse(text, 1) == Parsed(text.strip())
 
 
+def seconds(name: str, text: str) -> float:
+    """Of the processor's time, to read a reply; a few thousandths where it is linear."""
+    began = time.process_time()
+    ALL[name].parse(text, 1)
+    return time.process_time() - began
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_no_reply_makes_a_parser_wait(name: str) -> None:
     shown = example(name)[:400]
@@ -417,6 +424,6 @@ def test_no_reply_makes_a_parser_wait(name: str) -> None:
     for unit in [*beginnings, " ", "\n", "[", '{"a":', '[{"a":']:
         for opening in ("", "Well.\n", shown[:60]):
             text = opening + unit * (50_000 // len(unit)) + "\nx"
-            began = time.process_time()
-            ALL[name].parse(text, 1)
-            assert time.process_time() - began < 0.5, f"{opening!r}, then {unit!r} without end"
+            # A collection of this process's garbage may fall into one of the tries.
+            quick = any(seconds(name, text) < 0.5 for _ in range(3))
+            assert quick, f"{opening!r}, then {unit!r} without end"
