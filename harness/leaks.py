@@ -34,6 +34,7 @@ _CALLS = {
     "calls as XML": r"</?[a-z][a-z_]*+:tool_call>|</?(?:antml:)?function_calls>"
     r"|<invoke\s++\w++=[^<>\n]{1,200}+>(?=\s*+<)|</?TOOLCALL>",
 }
+_JSON = "a call as JSON"
 _OTHERS = {
     "ChatML": r"<\|im_(?:start|end|sep)\|>|</\|im_end\|>",
     "Llama 3": r"<\|(?:(?:begin|end)_of_text|(?:start|end)_header_id|e[om][tm]_id|python_tag)\|>",
@@ -43,7 +44,7 @@ _OTHERS = {
     # What also stands in prose and in HTML leaks only where it begins or ends a reply or a thought.
     r"|\A\s*+(?:</s>|<[be]os>|</think>)|(?<![^\W\d_][ \t])(?:</s>|<eos>)(?=\s*+\Z)"
     r"|</think>(?=[ \t]*+\n[ \t]*+\n)|(?<=\n)</think>(?=[ \t]*+(?:\n|\Z))",
-    "a call as JSON": r'\{\s*+(?:"type"\s*+:\s*+"function"\s*+,\s*+)?"name"\s*+:\s*+"[\w.-]++"\s*+,'
+    _JSON: r'\{\s*+(?:"type"\s*+:\s*+"function"\s*+,\s*+)?"name"\s*+:\s*+"[\w.-]++"\s*+,'
     r'\s*+"(?:arguments|parameters)"\s*+:\s*+\{',
 }
 """Of families that have no dialect here, or beside it: spellings of calls; and what tells little
@@ -116,6 +117,8 @@ def family_of(leaks: Sequence[Leak]) -> str:
     """Whose markup leaked, for people: that of a call before that of a turn, and of several
     families the one that explains most of it. Of those that explain as much it is the one that
     has the fewest other delimiters: whose pattern is the shortest."""
+    if all(leak.text.startswith("{") for leak in leaks):
+        return _JSON  # as several families call, and many a model that was never told how
     known, counts = dialects.every(), _counted(leaks)
     calls = {name: count for name, count in counts.items() if name in known or name in _CALLS}
     likely = calls or counts
