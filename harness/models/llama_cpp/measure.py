@@ -22,6 +22,7 @@ import psutil
 from llama_cpp import llama_cpp as C  # noqa: N812 - the C interface
 from llama_cpp._ggml import libggml
 
+from harness.models.llama_cpp.loading import kv_type, model_parameters
 from harness.models.llama_cpp.memory import (
     HOST,
     LONGEST_SECONDS,
@@ -36,11 +37,6 @@ from harness.models.llama_cpp.memory import (
 _BUFFER = re.compile(r"(\S+) +(?:model|compute|output) buffer size = +([0-9.]+) MiB")
 _CACHE = re.compile(r"(?<!buffer )size = +([0-9.]+) MiB")
 _LAYER = re.compile(r"layer +\d+: dev = (\S+)")
-_SPLIT_MODES = {
-    "none": C.LLAMA_SPLIT_MODE_NONE,
-    "layer": C.LLAMA_SPLIT_MODE_LAYER,
-    "row": C.LLAMA_SPLIT_MODE_ROW,
-}
 _FLASH_ATTENTION = {
     None: C.LLAMA_FLASH_ATTN_TYPE_AUTO,
     True: C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -128,8 +124,8 @@ def _context(model: Any, shape: Shape, log: _Log) -> Context | None:
     parameters.kv_unified = False
     parameters.swa_full = shape.swa_full
     parameters.flash_attn_type = _FLASH_ATTENTION[shape.flash_attention]
-    parameters.type_k = getattr(C, f"GGML_TYPE_{shape.kv_type_k.upper()}")
-    parameters.type_v = getattr(C, f"GGML_TYPE_{shape.kv_type_v.upper()}")
+    parameters.type_k = kv_type(shape.kv_type_k)
+    parameters.type_v = kv_type(shape.kv_type_v)
     log.take()
     context = C.llama_init_from_model(model, parameters)
     if not context:
@@ -178,14 +174,8 @@ def _bytes(mebibytes: str) -> int:
 
 
 def _model_parameters(placement: Placement) -> Any:
-    parameters = C.llama_model_default_params()
+    parameters = model_parameters(placement)
     parameters.load_mode = _LOAD_MODE_NONE  # to map a file is to read all of it
-    parameters.n_gpu_layers = placement.n_gpu_layers
-    parameters.split_mode = _SPLIT_MODES[placement.split_mode]
-    parameters.main_gpu = placement.main_gpu
-    if placement.tensor_split:
-        most = C.llama_max_devices()
-        parameters.tensor_split = (ctypes.c_float * most)(*placement.tensor_split[:most])
     return parameters
 
 
