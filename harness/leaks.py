@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from harness import dialects
@@ -98,7 +98,8 @@ class Leak(NamedTuple):
     end: int
 
 
-def leaks_in(text: str) -> list[Leak]:
+@lru_cache(maxsize=8)  # several ask of one reply, one after the other
+def leaks_in(text: str) -> Sequence[Leak]:
     """The markup in a reply's text that is not merely spoken of, in its order."""
     if not SIGNS.search(text) or not (found := _markup_in(text)):
         return []

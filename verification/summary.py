@@ -64,10 +64,10 @@ def print_summary(folder: CampaignFolder, console: Console) -> None:
 
 def rescued(evidence: Evidence) -> list[str]:
     """What each model's runs come to where the campaign rescues leaks, a sentence a model; none
-    where it rescues none."""
+    where it rescues none, or nothing leaked."""
     sentences = []
     for (model, by, _), cell in tally(evidence).items():
-        if by == "all" and cell.rescue and cell.runs:
+        if by == "all" and cell.rescue and cell.leaked_runs:
             passes = cell.rescued_passes
             sentences.append(
                 f"{model}: markup leaked in {cell.leaked_runs} of {cell.runs} runs, which have "
