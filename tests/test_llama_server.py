@@ -121,11 +121,14 @@ async def test_a_server_that_dies_in_a_run_is_the_models_crash_and_is_started_ag
     model: Model,
 ) -> None:
     (server,) = servers()
-    long = asyncio.create_task(model.reply(request(max_tokens=700)))
-    await asyncio.sleep(1)
-    server.send_signal(signal.SIGKILL)
+    before = sum(server.cpu_times()[:2])
+    reply = asyncio.create_task(model.reply(request(max_tokens=700)))
+    async with asyncio.timeout(60):
+        while sum(server.cpu_times()[:2]) < before + 0.05:  # seconds: it is at work
+            await asyncio.sleep(0.005)
+    server.kill()
     with pytest.raises(InfrastructureFault, match="llama-server was ended by SIGKILL") as raised:
-        await long
+        await reply
     assert raised.value.kind == "process_died"
     replies = await asyncio.gather(*(model.reply(request(str(n))) for n in range(3)))
     assert all(reply.text for reply in replies)
