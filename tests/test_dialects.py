@@ -321,7 +321,7 @@ def test_with_a_real_vocabulary_segments_have_the_tokens_of_the_whole(
     code = "if a < b:\n    print('<b>')\n\n\n"
     conversation: list[Message] = [*OPENING, called(1, code), answered(1, 1, code)]
     rendered = template.render(conversation, [SHELL])
-    assert len(rendered.segments) == 5
+    assert len(rendered.segments) == 6, "four messages, and what opens the reply of two of them"
     (whole,) = vocabulary.prompt([(markup(rendered.text),)])
     assert list(chain(*vocabulary.prompt(rendered.segments))) == whole
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -376,6 +377,17 @@ def test_segments_stay_as_they_are_when_a_conversation_goes_on(name: str) -> Non
         kept = segments[:-1]
     assert stays == (name not in REWRITING)
     assert len(kept) >= (6 if stays else 1)
+
+
+def test_what_opened_a_reply_stays_a_segment_where_the_template_writes_it_again() -> None:
+    written_again = 0
+    for name in SPOKEN:
+        prompts = [template(name).render(conversation, TOOLS) for conversation in turns(3)]
+        for now, later in pairwise(prompts):
+            if later.text.startswith(now.text):
+                assert later.segments[: len(now.segments)] == now.segments
+                written_again += 1
+    assert written_again > len(SPOKEN), "most templates do, in both turns"
 
 
 @pytest.mark.parametrize("name", SPOKEN)

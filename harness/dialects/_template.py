@@ -3,9 +3,10 @@
 What a template can show is found out by rendering probes, as llama.cpp does; the findings are a
 ``Form``. What it lacks is put into words by a dialect (``ByPrompt``).
 
-Segments. Each beginning of the conversation is rendered too; where that text is a true beginning
-of the whole, a segment ends. Templates that rewrite what they showed before (drop earlier
-reasoning, move the tools to the last message) so have fewer segments, and none that would change.
+Segments. Each beginning of the conversation is rendered too, and each earlier prompt with what
+opened its reply; where that text is a true beginning of the whole, a segment ends. Templates that
+rewrite what they showed before (drop earlier reasoning, move the tools to the last message) so
+have fewer segments, and none that would change.
 """
 
 from __future__ import annotations
@@ -209,29 +210,41 @@ class ChatTemplate:
     def _rendered_beginnings(
         self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
     ) -> list[str | None]:
-        """What the template writes of the first message, the first two, and so on."""
+        """What the template writes of the first message, the first two, and so on; and before a
+        reply, of the prompt that it answered."""
         texts = []
         key = hash((guard, json.dumps(shown)))
-        for number, message in enumerate(conversation, start=1):
+        for number, message in enumerate(conversation):
+            if isinstance(message, Reply):
+                asked = hash((key, "reply"))
+                texts.append(self._beginning(asked, conversation[:number], shown, guard, True))
             key = hash((key, _content(message)))
-            if key not in self._beginnings:
-                text = self._beginning(conversation[:number], shown, guard)
-                self._beginnings[key] = text
-                self._kept += len(text or "")
-            self._beginnings.move_to_end(key)
-            texts.append(self._beginnings[key])
+            texts.append(self._beginning(key, conversation[: number + 1], shown, guard, False))
         while self._kept > _KEPT:
             _, text = self._beginnings.popitem(last=False)
             self._kept -= len(text or "")
         return texts
 
     def _beginning(
-        self, conversation: Sequence[Message], shown: list[dict[str, Any]], guard: str
+        self,
+        key: int,
+        conversation: Sequence[Message],
+        shown: list[dict[str, Any]],
+        guard: str,
+        opens_reply: bool,
     ) -> str | None:
-        try:
-            return self._text(said(conversation, self.form), shown, guard, opens_reply=False)
-        except _REFUSALS:
-            return None  # no conversation may end here, so no segment does
+        """What the template writes of a beginning, kept by ``key``; None where no conversation
+        may end there, so that no segment does."""
+        if key not in self._beginnings:
+            try:
+                messages = said(conversation, self.form)
+                text = self._text(messages, shown, guard, opens_reply=opens_reply)
+            except _REFUSALS:
+                text = None
+            self._beginnings[key] = text
+            self._kept += len(text or "")
+        self._beginnings.move_to_end(key)
+        return self._beginnings[key]
 
     def _text(
         self, messages: list[Said], shown: list[dict[str, Any]], guard: str, *, opens_reply: bool

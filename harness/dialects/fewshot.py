@@ -81,7 +81,7 @@ and can still be called."""
 
 def render(conversation: Sequence[Message], tools: Sequence[ToolSchema]) -> list[Segment]:
     """The prompt: the system's message, the tools and examples, then the transcript so far."""
-    return [(plain(_text(message, tools)),) for message in conversation]
+    return [(plain(text),) for message in conversation for text in _texts(message, tools)]
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -107,18 +107,19 @@ def grammar(tools: Sequence[ToolSchema], *, force_call: bool = False) -> str:
     return "\n".join(lines) + JSON_VALUES
 
 
-def _text(message: Message, tools: Sequence[ToolSchema]) -> str:
+def _texts(message: Message, tools: Sequence[ToolSchema]) -> list[str]:
     match message:
         case Prompt(role="system"):
             examples = [_EXAMPLES[tool.name] for tool in tools if tool.name in _EXAMPLES]
-            return "\n".join([message.content + "\n", *examples]) + "\n"
+            return ["\n".join([message.content + "\n", *examples]) + "\n"]
         case Prompt():
-            return f"Question: {message.content}\n"
+            # A prompt's last segment is read anew by each run, so that is the line's end alone.
+            return [f"Question: {message.content}", "\n"]
         case Reply():
             calls = [f"Call: {call.name} {call.arguments}\n" for call in message.tool_calls]
-            return "".join(calls) or f"{_ANSWER}{message.text}\n"
+            return ["".join(calls) or f"{_ANSWER}{message.text}\n"]
         case ToolResult():
-            return f"Result: {message.content.strip()}\n"
+            return [f"Result: {message.content.strip()}\n"]
 
 
 DIALECT = Dialect(
