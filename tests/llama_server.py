@@ -33,6 +33,12 @@ def smollm2() -> Path:
     return next(Path(spec.origin).parent.glob("*.gguf"))
 
 
+CHATML = """\
+{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content }}
+{{- '<|im_end|>\n' }}{% endfor %}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
+"""A chat template without tools, as SmolLM2's own."""
+
 CHATML_WITH_TOOLS = """\
 {%- for message in messages -%}
 <|im_start|>{{ 'user' if message.role == 'tool' else message.role }}

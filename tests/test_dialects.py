@@ -27,7 +27,7 @@ from harness.dialects._template import ChatTemplate
 from harness.errors import BadInput
 from harness.models.llama_cpp.vocabulary import Vocabulary
 from harness.records import Message, Prompt, Reply, ToolCall, ToolResult, ToolSchema
-from tests.llama_server import smollm2
+from tests.llama_server import CHATML, smollm2
 
 SHELL = ToolSchema(
     name="shell",
@@ -51,12 +51,6 @@ HOSTILE = [
     "}]}'\"",
     "",
 ]
-CHATML = """\
-{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content }}
-{{- '<|im_end|>\n' }}{% endfor %}
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"""
-"""No tools, as SmolLM2's."""
-
 GEMMA = """\
 {{ bos_token }}
 {%- if messages[0].role == 'system' %}

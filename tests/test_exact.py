@@ -20,7 +20,7 @@ from harness.models.llama_cpp.kept import Tokens, as_spelled
 from harness.records import Completion, Message, Prompt, Reply, Sampling, ToolResult, ToolSchema
 from harness.toolbox import schemas
 from tests.gemma import gemma
-from tests.llama_server import smollm2
+from tests.llama_server import CHATML, smollm2
 from tests.tiny_mamba import write_mamba
 
 SYSTEM = Prompt(role="system", content="Answer with the help of tools.")
@@ -46,6 +46,14 @@ def gguf(request: pytest.FixtureRequest) -> Path:
     path = smollm2() if request.param == "smollm2" else request.getfixturevalue("gemma_path")
     assert isinstance(path, Path)
     return path
+
+
+@pytest.fixture(params=["fewshot", "hermes"])
+def spoken(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a dialect that writes its own prompts, and of one that has a template do it."""
+    template = tmp_path / "chatml.jinja"
+    template.write_text(CHATML, encoding="utf-8")
+    return {"dialect": request.param, "template": str(template)}
 
 
 @asynccontextmanager
@@ -131,9 +139,9 @@ def workers_of(model: Model) -> list[psutil.Process]:
 
 
 async def test_a_run_is_the_same_cold_warm_after_others_among_others_and_elsewhere(
-    gguf: Path,
+    gguf: Path, spoken: dict[str, Any]
 ) -> None:
-    async with opened(gguf) as model:
+    async with opened(gguf, **spoken) as model:
         cold = await Run("cold").play(model, turns=2)
         assert len(set(cold)) == 2
         assert await Run("warm").play(model, turns=2) == cold
@@ -145,7 +153,7 @@ async def test_a_run_is_the_same_cold_warm_after_others_among_others_and_elsewhe
             await mixed.turn(model)
             await other.turn(model)
         assert mixed.digests() == cold
-    async with opened(gguf, cache_mib=0, n_threads=2) as elsewhere:
+    async with opened(gguf, **spoken, cache_mib=0, n_threads=2) as elsewhere:
         assert await Run("elsewhere").play(elsewhere, turns=2) == cold
 
 
@@ -184,8 +192,10 @@ async def test_ten_runs_in_ten_orders_killed_and_resumed_say_the_same(gguf: Path
     assert killed >= 3
 
 
-async def test_within_a_run_only_what_it_said_is_read_twice(gguf: Path) -> None:
-    async with opened(gguf) as model:
+async def test_within_a_run_only_what_it_said_is_read_twice(
+    gguf: Path, spoken: dict[str, Any]
+) -> None:
+    async with opened(gguf, **spoken) as model:
         run = Run("run")
         await run.play(model, turns=3)
     read = 0

@@ -27,22 +27,13 @@ from benchmarks.local.subject import TEXTS, Subject, opened, request
 from harness.models import Model
 from harness.records import Message, Prompt, Reply, Sampling, ToolCall, ToolResult
 from harness.toolbox import schemas
+from tests.llama_server import CHATML
 
 TASKS = {
     "fs_read": "Read the files of the report one after another. What does it cost in all?",
     "shell": "Run commands such as cat report_2026_01.csv | grep -e north | sort -n | head -20, "
     "on one file after another, until you know what the report costs in all.",
 }
-CHATML = """\
-{%- for message in messages -%}
-<|im_start|>{{ message.role }}
-{{ message.content }}<|im_end|>
-{% endfor -%}
-{%- if add_generation_prompt -%}<|im_start|>assistant
-{% endif -%}
-"""
-"""A chat template without tools, as SmolLM2's own: the dialect puts them into words."""
-
 SYSTEM = "You work on a task in a workspace. " + " ".join(TEXTS[0].split()[:150])
 LONGEST_REPLY = 200
 """Tokens; the grammar ends a call's arguments sooner."""
