@@ -38,7 +38,8 @@ class CutShort(ValueError):
     """A call that has no end, so that nothing after its beginning can be one either."""
 
 
-_QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
+QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
+"""Marks that open a quotation, and what closes it."""
 
 Read = Callable[[re.Match[str]], Iterator[Call]]
 """What opens calls -> the calls there, one or more. Raises Prose, or ValueError or RecursionError
@@ -91,7 +92,7 @@ def _meant(text: str, rows: Sequence[_Row]) -> Iterator[_Row]:
         if number < len(rows) and behind >= rows[number].start:
             continue
         start = rows[first].start
-        closing = _QUOTES.get(text[max(0, start - 1) : start])
+        closing = QUOTES.get(text[max(0, start - 1) : start])
         quoted = closing and text.startswith(closing, end)
         if not quoted or skip_blanks(text, end + 1) == len(text):
             yield from rows[first:number]
