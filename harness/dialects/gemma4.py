@@ -22,7 +22,8 @@ _CLOSE = "<channel|>"
 _CALLS = re.compile(r"<\|tool_call>")
 _OPEN = re.compile(rf"<\|tool_call>|{_THOUGHT.pattern}", re.DOTALL)
 _ENDS = ("<channel|>", "<turn|>", "<|tool_response>")
-_CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>')
+# Within a string the model writes its quote for the character: <|"|><|"|><|"|> for Python's """.
+_CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>', inner='"')
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -52,7 +53,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 4",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|(?:tool_call|tool_response|tool|channel|turn|think)>"
     r"|<(?:tool_call|tool_response|tool|channel|turn)\|>|<\|\"\|>",
