@@ -96,6 +96,11 @@ def test_a_string_may_hold_what_a_call_is_made_of(text: str) -> None:
         ("<|channel>thought<channel|>47", None, "47"),
         ("<|channel><|channel>thought\nHm.<channel|>47", "Hm.", "47"),
         (
+            "<|channel>thought\nI could <|tool_call>call:a{}<tool_call|><channel|>",
+            "I could <|tool_call>call:a{}<tool_call|>",
+            "",
+        ),
+        (
             "<|channel>thought\nI could <|tool_call>call:a{}<tool_call|>",
             "I could <|tool_call>call:a{}<tool_call|>",
             "",
@@ -111,6 +116,13 @@ def test_what_it_thinks_is_kept_apart_from_what_it_says(
     parsed = gemma4.parse(text, 1)
     assert (parsed.reasoning, parsed.text) == (reasoning, said)
     assert (parsed.tool_calls, parsed.malformed) == ((), None)
+
+
+def test_a_call_that_ends_a_thought_with_nothing_behind_it_is_made() -> None:
+    parsed = gemma4.parse(f"<|channel>thought\nI look.{call('a', {})}<channel|><turn|>", 1)
+    assert (calls(parsed), parsed.reasoning, parsed.text) == ([("a", {})], "I look.", "")
+    drafted = f"<|channel>thought\nI look.{call('a', {})}<channel|>No: {call('b', {})}"
+    assert calls(gemma4.parse(drafted, 1)) == [("b", {})]
 
 
 def test_thoughts_between_calls_are_all_kept() -> None:

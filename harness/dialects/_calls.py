@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from harness.dialects import Parsed
@@ -117,7 +118,23 @@ def named(text: str, at: int) -> Call:
     """The call ``{"name": ..., "arguments": {...}}`` that begins at ``at``, by whatever of the
     usual words it calls its arguments; raises ValueError where there is none."""
     values, raw, end = members(text, skip_blanks(text, at))
-    return Call(_name(values), raw.get("arguments", raw.get("parameters", "{}")), end)
+    return Call(_name(values), given(values, raw, "arguments", "parameters"), end)
+
+
+def given(values: dict[str, Any], raw: dict[str, str], *names: str) -> str:
+    """A call's arguments as they were written under the first of ``names`` that is there, or
+    taken out of the text in which some models wrap them: ``"{\\"path\\": \\"a.txt\\"}"``."""
+    name = next((name for name in names if name in raw), None)
+    if name is None:
+        return "{}"
+    text = values[name]
+    if isinstance(text, str) and text.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            start = skip_blanks(text, 0)
+            *_, end = members(text, start)
+            if skip_blanks(text, end) == len(text):
+                return text[start:end]
+    return raw[name]
 
 
 def listed(

@@ -52,7 +52,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="DeepSeek V3.2 and V4",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?｜DSML｜",
     in_template=r"'｜DSML｜'",

@@ -37,10 +37,13 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _closed(text: str) -> str:
-    """A reply whose last thought has no end, with one before the calls that are its last words."""
+    """A reply whose last thought has no end, or none before the reply's, with one before the calls
+    that are its last words."""
     thought = text.rfind("<|channel>thought")
-    if thought < 0 or text.find(_CLOSE, thought) >= 0:
+    end = text.find(_CLOSE, thought) if thought >= 0 else 0
+    if thought < 0 or (end >= 0 and _ends.without(text[end:], _ENDS)):
         return text
+    text = text[:end] if end >= 0 else text
     calls = thought + _thoughts.last(text[thought:], (_CALLS, _CALL))
     return text[:calls] + _CLOSE + text[calls:] if calls < len(text) else text
 

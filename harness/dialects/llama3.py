@@ -42,7 +42,7 @@ _REST = (
 )
 _FUNCTION = r"<function=(?P<function>[^<>\s{}]{1,200})>(?=\s*\{)"
 _OPENING = re.compile(rf"<\|python_tag\|>|{_FUNCTION}|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
-_NEXT = re.compile(rf"\s*+;?\s*+(?=\{{{_REST})")
+_NEXT = re.compile(rf"\s*+[;,]?\s*+(?=\{{{_REST})")
 _BUILT_IN = re.compile(r"\s*+;?\s*+([A-Za-z_][\w-]{0,199})\.call\(")
 _ARGUMENT = re.compile(r"\s*,?\s*([A-Za-z_]\w{0,199})\s*=\s*(?:([\"'])|([\w.+-]{1,200}))")
 _VALUE_ENDS = {

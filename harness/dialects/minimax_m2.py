@@ -31,7 +31,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="MiniMax M2",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"""</?minimax:tool_call>|<invoke name=["'][^"'\n]{1,200}["']>\s*+<parameter name="""
     r"|</parameter>\s*+</invoke>|\]~b\]|\]~!b\[|\[e~\[",
