@@ -110,6 +110,12 @@ SEEN = [
     Seen(
         "hermes",
         "https://github.com/vllm-project/vllm/issues/17790",
+        f"<tool_call>\n{_JSON},\n{_OTHER}\n</tool_call>",
+        calls=(READ, LISTED),
+    ),
+    Seen(
+        "hermes",
+        "https://github.com/vllm-project/vllm/issues/17790",
         f"<tool_call>[{_JSON}, {_OTHER}]</tool_call>",
         calls=(READ, LISTED),
     ),
@@ -357,6 +363,40 @@ def test_what_could_mean_several_things_is_a_malformed_call(seen: Seen) -> None:
 )
 def test_a_call_that_no_tag_opens_is_none_of_hermes(name: str, text: str) -> None:
     assert ALL[name].parse(text, 1) == Parsed(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "command"),
+    [
+        (
+            "glm",
+            "<tool_call>shell<arg_key>command</arg_key><arg_value>{}</arg_value></tool_call>",
+            "echo '</arg_value><tool_call>' '<arg_key>x</arg_key>'",
+        ),
+        (
+            "qwen_xml",
+            "<tool_call>\n<function=shell>\n<parameter=command>\n{}\n</parameter>\n</function>\n"
+            "</tool_call>",
+            "cat > a.xml <<E\n<parameter=x>\nb\n</parameter>\nE",
+        ),
+        (
+            "gemma4",
+            '<|tool_call>call:shell{{command:<|"|>{}<|"|>}}<tool_call|>',
+            "echo 'a, b: {c}', x=\"y\" ],d:1",
+        ),
+        (
+            "llama3",
+            '<|python_tag|>shell.call(command="{}")',
+            'python3 -c "print(f(x="a", y)); g()" && echo \'a\', "b"',
+        ),
+    ],
+)
+def test_a_command_that_looks_like_what_models_forget_is_the_whole_command(
+    name: str, reply: str, command: str
+) -> None:
+    parsed = ALL[name].parse(reply.format(command), 1)
+    assert [json.loads(call.arguments) for call in parsed.tool_calls] == [{"command": command}]
+    assert (parsed.text, parsed.malformed) == ("", None)
 
 
 def test_thoughts_on_how_a_call_is_spelled_make_none() -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from harness.dialects import ByPrompt, Dialect, Parsed, _gbnf, _mentions
-from harness.dialects._calls import Call, listed, named, take
+from harness.dialects._calls import Call, listed, named, past, take
 from harness.dialects._json import skip_blanks
 from harness.dialects._python import python_value
 from harness.dialects._thoughts import split
@@ -93,7 +93,7 @@ def _row(text: str, at: int) -> Iterator[Call]:
     follows = True
     while follows:
         call = _named(text, at)
-        at = skip_blanks(text, call.end)
+        at = skip_blanks(text, past(text, call.end, ","))
         follows = text.startswith("{", at)
         yield call
 

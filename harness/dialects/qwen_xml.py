@@ -32,9 +32,10 @@ _OPENING = re.compile(
 _PARAMETER = re.compile(r"<parameter=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n))")
 # Where </parameter> was forgotten, a line that begins another ends the value; so does the call's
 # end, if nothing but calls follows.
+_END = r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
 _PARAMETER_END = re.compile(
-    r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
-    r"|(?=\n<parameter=[\w.-]{1,200}>?\n)|(?=</function>\s*</(?:seed:)?tool_call>\s*(?:<(?:seed:)?tool_call>|\Z))"
+    rf"{_END}|(?=\n<parameter=[\w.-]{{1,200}}>?\n(?:(?!</?parameter)[\s\S])*+(?:<parameter=|{_END}))"
+    r"|(?=</function>\s*</(?:seed:)?tool_call>\s*(?:<(?:seed:)?tool_call>|\Z))"
 )
 
 

@@ -148,7 +148,7 @@ class Vocabulary:
         return frozenset(control), frozenset(user_defined)
 
 
-def _chat_template(model: Any) -> tuple[str, str] | tuple[None, None]:
+def _chat_template(model: Any) -> tuple[str | None, str | None]:
     """The name and the text of the chat template that the file has for prompts with tools, as
     llama.cpp (``common_chat_templates_init``) and transformers choose it."""
     for name in ("tool_use", "default"):
