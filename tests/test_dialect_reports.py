@@ -39,6 +39,10 @@ _JSON = '{"name": "fs_read", "arguments": {"path": "a.txt"}}'
 _OTHER = '{"name": "shell", "arguments": {"command": "ls"}}'
 _KIMI = '<|tool_call_begin|>functions.fs_read:0<|tool_call_argument_begin|>{"path": "a.txt"}'
 _INVOKE = '<invoke name="fs_read">\n<parameter name="path">a.txt</parameter>\n</invoke>'
+_DSML = (
+    '<｜DSML｜invoke name="fs_read">\n<｜DSML｜parameter name="path" string="true">a.txt'
+    "</｜DSML｜parameter>\n</｜DSML｜invoke>\n"
+)
 _ARG = "<arg_key>path</arg_key><arg_value>a.txt</arg_value>"
 
 _QWEN_AGENT = (
@@ -238,6 +242,13 @@ SEEN = [
         '{"command": "ls"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
         calls=(READ, LISTED),
     ),
+    # DeepSeek V4 mangles the tag around its calls, or leaves it out.
+    Seen(
+        "deepseek_dsml",
+        "https://github.com/vllm-project/vllm/issues/51914",
+        f"<｜DSML｜toolcalls>\n{_DSML}</｜DSML｜tool_calls>",
+    ),
+    Seen("deepseek_dsml", "https://github.com/sgl-project/sglang/issues/40236", _DSML),
     # MiniMax M2 with its closing tag in an argument, and with an end left out.
     Seen(
         "minimax_m2",
@@ -316,6 +327,19 @@ REFUSED = [
         "deepseek",
         "https://github.com/vllm-project/vllm/issues/26897",
         '<｜tool▁call▁begin｜>fs_read<｜tool▁sep｜>{"path": "a.txt"<｜tool▁call▁end｜>',
+    ),
+    # Arguments that nothing says are the call's.
+    Seen(
+        "hermes",
+        "https://github.com/ahwurm/localharness/issues/104",
+        '<tool_call>{"name": "fs_read", "path": "a.txt"}</tool_call>',
+    ),
+    # DeepSeek's own parser refuses it too.
+    Seen(
+        "deepseek_dsml",
+        "https://github.com/sgl-project/sglang/pull/39435",
+        '<｜DSML｜tool_calls>\n<｜DSML｜invoke name="fs_read">\n<parameter name="path">a.txt'
+        "</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
     ),
     # Tags without their brackets.
     Seen(

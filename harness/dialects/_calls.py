@@ -39,6 +39,8 @@ class CutShort(ValueError):
     """A call that has no end, so that nothing after its beginning can be one either."""
 
 
+_BESIDE_ARGUMENTS = {"name", "tool_name", "id", "tool_call_id", "type", "index"}
+
 QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
 """Marks that open a quotation, and what closes it."""
 
@@ -123,9 +125,12 @@ def named(text: str, at: int) -> Call:
 
 def given(values: dict[str, Any], raw: dict[str, str], *names: str) -> str:
     """A call's arguments as they were written under the first of ``names`` that is there, or
-    taken out of the text in which some models wrap them: ``"{\\"path\\": \\"a.txt\\"}"``."""
+    taken out of the text in which some models wrap them: ``"{\\"path\\": \\"a.txt\\"}"``. Where
+    there are none, raises ValueError if something else might be meant for them."""
     name = next((name for name in names if name in raw), None)
     if name is None:
+        if others := sorted(values.keys() - _BESIDE_ARGUMENTS):
+            raise ValueError(f"the call has {others[0][:80]!r} and no {names[0]}")
         return "{}"
     text = values[name]
     if isinstance(text, str) and text.lstrip().startswith("{"):
