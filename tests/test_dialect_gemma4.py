@@ -150,6 +150,7 @@ def test_thoughts_between_calls_are_all_kept() -> None:
         ('{paths:[a.txt<|"|>,<|"|>b.txt<|"|>]}', {"paths": ["a.txt", "b.txt"]}),
         # https://github.com/vllm-project/vllm/issues/51284
         ("{paths:['a.txt'],o:{\"n\": 'b'}}", {"paths": ["a.txt"], "o": {"n": "b"}}),
+        ("{o:{'n': 'b', 'm': 1}}", {"o": {"n": "b", "m": 1}}),
         ("{command:'echo a, b: {c} it's'}", {"command": "echo a, b: {c} it's"}),
         ("{path:'tis}", {"path": "'tis"}),
         # https://github.com/ollama/ollama/issues/17882

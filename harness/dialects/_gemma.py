@@ -36,8 +36,8 @@ _WORDS = {
 _DEEPEST, _OUTERMOST = 64, 2
 """How deep values may be nested, and how deep the arguments themselves lie."""
 
-_LONGEST_UNOPENED = 4_000
-"""Characters of a string whose opening quote is looked for in vain."""
+_LONGEST_UNQUOTED = 8_000
+"""Characters of a string that does not begin with the family's own quote."""
 
 _MOST_QUOTES = 1_000
 """Quotes within a string that are looked at for its end."""
@@ -55,9 +55,9 @@ class Reader:
         self._ends_key = re.compile(re.escape(quote) + r"(?=\s*[:=])")
         self._ends_value = re.compile(re.escape(quote) + r"(?=\s*[,}\]])")
         mark = re.escape(quote)
-        text = rf"{mark}(?:(?!{mark}).){{0,200}}{mark}"
-        member = rf"""[\w.-]{{1,200}}+\s*+(?::|=\s*+["'\[])|{text}\s*+:|"[^"]{{0,200}}"\s*+:"""
-        item = rf"""{text}\s*+[,\]]|["'\[{{]|-?\d|true|false|null"""
+        quoted = rf"{mark}(?:(?!{mark}).){{0,200}}{mark}"
+        member = rf"""[\w.-]{{1,200}}+\s*+(?::|=\s*+["'\[])|{quoted}\s*+:|"[^"]{{0,200}}"\s*+:"""
+        item = rf"""{quoted}\s*+[,\]]|["'\[{{]|-?\d|true|false|null"""
         # What goes on behind a string in the arguments, and in an object or list among them.
         self._rest = re.compile(rf"\s*+(?:,\s*+(?:{member}|\}})|\}}\s*+(?:<|\Z))", re.DOTALL)
         self._inner_rest = re.compile(
@@ -120,7 +120,9 @@ class Reader:
         bare = _KEY.match(text, at)
         if not bare:
             raise ValueError("an argument has no name, or the call is cut short")
-        return _text(bare[0]), bare.end()
+        key = bare[0]
+        quoted = len(key) > 1 and key[0] == key[-1] == "'"
+        return _text(key[1:-1] if quoted else key), bare.end()
 
     def _string(
         self, text: str, at: int, ends: re.Pattern[str], rest: re.Pattern[str] | None
@@ -132,12 +134,12 @@ class Reader:
             return _text(read), at
         start = at + len(self._quote)
         first = text.find(self._quote, start)
+        nearest = ends.search(text, start)
+        if not nearest:
+            raise ValueError("a string has no end")
         possible = islice(ends.finditer(text, start), _MOST_QUOTES)
         meant = (end for end in possible if not rest or rest.match(text, end.end()))
-        closing = ends.search(text, start)
-        if not closing:
-            raise ValueError("a string has no end")
-        nearest, closing = closing, next(meant, closing)
+        closing = next(meant, nearest)
         if self._opens in text[nearest.end() : closing.start()]:
             closing = nearest
         said = text[start : closing.start()]
@@ -149,14 +151,14 @@ class Reader:
 
     def _quoted(self, text: str, at: int) -> tuple[str, int] | None:
         """A string in Python's single quotes, and its end, if there is one at ``at``."""
-        closing = _ENDS_QUOTED.search(text, at + 1)
+        closing = _ENDS_QUOTED.search(text, at + 1, at + _LONGEST_UNQUOTED)
         if not closing or self._opens in text[at : closing.start()]:
             return None
         return _text(text[at + 1 : closing.start()]), closing.end()
 
     def _unopened(self, text: str, at: int) -> tuple[str, int] | None:
         """A string that has no opening quote, and its end, if there is one at ``at``."""
-        end = text.find(self._quote, at, at + _LONGEST_UNOPENED)
+        end = text.find(self._quote, at, at + _LONGEST_UNQUOTED)
         said = text[at : max(end, at)]
         other = self._opens in said or self._closes in said or _BEGINS_VALUE.search(said)
         if end < 0 or other or not self._ends_value.match(text, end):
