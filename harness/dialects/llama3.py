@@ -119,7 +119,8 @@ DIALECT = Dialect(
     family="Llama 3.1, 3.2 and 3.3",
     version=3,
     parse=parse,
-    markup=rf"<\|python_tag\|>|<function=[^<>\s]+>|</function>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}",
+    markup=r"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>"
+    rf"|<function=[^<>\s]+>|</function>|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',
     stops=("<|eot_id|>", "<|eom_id|>"),
 )

@@ -34,7 +34,8 @@ _PARAMETER = re.compile(r"<parameter=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n))
 # end, if nothing but calls follows.
 _END = r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
 _PARAMETER_END = re.compile(
-    rf"{_END}|(?=\n<parameter=[\w.-]{{1,200}}>?\n(?:(?!</?parameter)[\s\S])*+(?:<parameter=|{_END}))"
+    rf"{_END}|(?=\n<parameter=[\w.-]{{1,200}}>?\n"
+    rf"(?:(?!</?parameter)[\s\S])*+(?:<parameter=|{_END}))"
     r"|(?=</function>\s*</(?:seed:)?tool_call>\s*(?:<(?:seed:)?tool_call>|\Z))"
 )
 
