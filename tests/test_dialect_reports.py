@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness.dialects import Parsed, every
+from harness.leaks import leaks_in
 
 ALL = every()
 Call = tuple[str, dict[str, Any]]
@@ -357,6 +358,31 @@ REFUSED = [
 ]
 
 
+LEAKED = [
+    # Bare JSON in a fence, a mark that is there only at the end, and a spelling of no template.
+    Seen(
+        "llama3",
+        "https://github.com/ollama/ollama/issues/13519",
+        '```json\n{"name": "fs_read", "parameters": {"path": "a.txt"}}\n```',
+    ),
+    Seen(
+        "hermes",
+        "https://github.com/ollama/ollama/issues/16686",
+        f"{_JSON}\n</tool_call>",
+    ),
+    Seen(
+        "lfm2",
+        "https://github.com/itayinbarr/little-coder/issues/42",
+        "fs_read(path='a.txt')]<|tool_call_end|>",
+    ),
+    Seen(
+        "minimax_m2",
+        "https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/2224",
+        '[TOOL_CALL]\n{tool => "fs_read", args => {\n  --path "a.txt"\n}}\n[/TOOL_CALL]',
+    ),
+]
+
+
 def _id(seen: Seen) -> str:
     return f"{seen.dialect}-{seen.source.removeprefix('https://')}-{len(seen.reply)}"
 
@@ -387,6 +413,12 @@ def test_what_could_mean_several_things_is_a_malformed_call(seen: Seen) -> None:
 )
 def test_a_call_that_no_tag_opens_is_none_of_hermes(name: str, text: str) -> None:
     assert ALL[name].parse(text, 1) == Parsed(text)
+
+
+@pytest.mark.parametrize("seen", LEAKED, ids=_id)
+def test_what_no_parser_could_know_for_a_call_has_leaked(seen: Seen) -> None:
+    assert ALL[seen.dialect].parse(seen.reply, 1) == Parsed(seen.reply)
+    assert leaks_in(seen.reply)
 
 
 @pytest.mark.parametrize(

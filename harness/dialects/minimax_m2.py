@@ -34,7 +34,7 @@ DIALECT = Dialect(
     version=3,
     parse=parse,
     markup=r"""</?minimax:tool_call>|<invoke name=["'][^"'\n]{1,200}["']>\s*+<parameter name="""
-    r"|</parameter>\s*+</invoke>|\]~b\]|\]~!b\[|\[e~\[",
+    r"|</parameter>\s*+</invoke>|\[/?TOOL_CALL\]|\]~b\]|\]~!b\[|\[e~\[",
     in_template=r"<minimax:tool_call>",
     stops=("[e~[", "]~b]"),
 )
