@@ -124,6 +124,14 @@ def _llama(calls: Calls) -> str:
     return "; ".join(_json({"name": name, "parameters": values}) for name, values in calls)
 
 
+def _built_in(calls: Calls) -> str:
+    def called(name: str, values: dict[str, Any]) -> str:
+        given = ", ".join(f'{key}="{value}"' for key, value in values.items())
+        return f"{name}.call({given})"
+
+    return "<|python_tag|>" + "; ".join(called(*call) for call in calls)
+
+
 SPELLINGS: dict[str, list[Spelling]] = {
     "apertus": [
         Spelling(
@@ -191,6 +199,13 @@ SPELLINGS: dict[str, list[Spelling]] = {
     ],
     "llama3": [
         Spelling(lambda calls: "<|python_tag|>" + _llama(calls), thought=None),
+        Spelling(_built_in, thought=None, typed=False, escaped=False),
+        Spelling(
+            lambda calls: "\n".join(
+                f"<function={name}>{_json(values)}</function>" for name, values in calls
+            ),
+            thought=None,
+        ),
     ],
     "mistral": [
         Spelling(lambda calls: f"[TOOL_CALLS]{_list(calls, id='a1B2c3D4e')}", thought=None),

@@ -116,6 +116,12 @@ def test_a_model_without_a_template_is_refused_with_what_to_set(source: str | No
         choose(source)
 
 
+@pytest.mark.parametrize("source", ["mistral-v7-tekken", "chatml", "{{ 1 }}"])
+def test_a_template_that_hides_what_the_user_says_is_refused(source: str) -> None:
+    with pytest.raises(BadInput, match="does not show what the user says; set template to"):
+        choose(source)
+
+
 def test_a_template_writes_the_same_whatever_it_changed_before() -> None:
     asked = [Prompt(role="user", content="Hello.")]
     counts = ChatTemplate(
@@ -211,8 +217,8 @@ def test_nothing_of_a_prompt_is_escaped_as_html() -> None:
 
 
 def test_the_date_that_a_template_is_told_never_changes() -> None:
-    source = "{{ strftime_now('%d %b %Y %H:%M') }}{{ messages[0].content }}"
-    assert ChatTemplate(source).render(OPENING, []).text == "01 Jan 2026 00:00Use tools."
+    source = "{{ strftime_now('%d %b %Y %H:%M') }}{{ messages[1].content }}"
+    assert ChatTemplate(source).render(OPENING, []).text == "01 Jan 2026 00:00Count."
 
 
 @pytest.mark.parametrize(("source", "dialect"), PROMPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import os
 import signal
@@ -18,6 +19,8 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
+from harness.dialects import hermes
+from harness.dialects._template import ChatTemplate
 from harness.errors import BadInput, InfrastructureFault
 from harness.manifest import refuse_other_files
 from harness.models import Request
@@ -169,6 +172,54 @@ async def test_a_delimiter_that_is_no_control_token_stays_text_where_the_templat
     assert await length("a<|call><|call>") - empty == len("a<|call><|call>")
     assert await length("<td>") - empty == 1  # as llama.cpp has it: no delimiter of the template
     await model.close()
+
+
+WITHOUT_TOOLS = "{% for message in messages %}{{ message.content }}\n{% endfor %}"
+WITH_TOOLS = """{{ tools | tojson }}
+{%- for message in messages %}{{ message.role }}: {{ message.content }}
+{%- for call in message.tool_calls %}<tool_call>{{ call.function | tojson }}</tool_call>
+{%- endfor %}{% endfor %}"""
+
+
+async def test_the_template_for_tools_writes_the_prompts_where_a_file_has_one(
+    tmp_path: Path,
+) -> None:
+    templates = {
+        "tokenizer.chat_template": WITHOUT_TOOLS,
+        "tokenizer.chat_template.tool_use": WITH_TOOLS,
+    }
+    path = write_mamba(tmp_path / "mamba.gguf", templates)
+    replaced = tmp_path / "template.jinja"
+    replaced.write_text(WITHOUT_TOOLS)
+    for name, source, setting in [
+        ("tool_use", WITH_TOOLS, None),
+        ("settings", WITHOUT_TOOLS, str(replaced)),
+    ]:
+        model = Model(settings(package=None, path=str(path), dialect="auto", template=setting))
+        facts = await model.open()
+        completion = await model.reply(request(max_tokens=1))
+        await model.close()
+        assert facts["template"] == name
+        assert facts["template_sha256"] == hashlib.sha256(source.encode()).hexdigest()
+        written = ChatTemplate(source, by_prompt=hermes.DIALECT.by_prompt)
+        prompt = written.render([SYSTEM, QUESTION], [SHELL]).text
+        assert completion.usage.input == len(prompt.encode())  # a token for each byte
+
+
+async def test_a_template_of_nothing_is_refused(tmp_path: Path) -> None:
+    empty = tmp_path / "template.jinja"
+    empty.write_text("\n")
+    with pytest.raises(BadInput, match=r"template .*/template\.jinja: it is empty; mend its path"):
+        await opened(template=str(empty))
+
+
+async def test_a_file_with_one_template_is_spoken_to_by_it(tmp_path: Path) -> None:
+    for key, name in [("chat_template", "default"), ("chat_template.tool_use", "tool_use")]:
+        path = write_mamba(tmp_path / f"{name}.gguf", {f"tokenizer.{key}": WITH_TOOLS})
+        model = Model(settings(package=None, path=str(path), dialect="auto"))
+        facts = await model.open()
+        await model.close()
+        assert (facts["template"], facts["dialect"].split()[0]) == (name, "hermes")
 
 
 async def test_a_prompt_longer_than_the_context_is_the_models_budget() -> None:

@@ -227,6 +227,20 @@ def test_a_call_reads_back_as_the_template_writes_it(name: str) -> None:
     assert lost == excepted(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["meta-llama-Llama-3.1-8B-Instruct", "meta-llama-Llama-3.3-70B-Instruct"]
+)
+def test_a_tool_that_llama_was_trained_with_is_called_in_its_own_way(name: str) -> None:
+    own = ChatTemplate(vendored_templates()[name], arguments={"builtin_tools": ["shell"]})
+    for value in (value for value in VALUES.values() if isinstance(value, str)):
+        reply = called(1, {"command": value, "and": "more"})
+        written = own.written(OPENING, reply, TOOLS)
+        assert written.startswith('<|python_tag|>shell.call(command="')
+        parsed = dialect(name).parse(written, 1)
+        assert [call.name for call in parsed.tool_calls] == ["shell"]
+        assert json.loads(parsed.tool_calls[0].arguments) == {"command": value, "and": "more"}
+
+
 @pytest.mark.parametrize("name", SPOKEN)
 def test_several_calls_with_a_text_and_a_thought_read_back(name: str) -> None:
     commands: list[dict[str, Any]] = [

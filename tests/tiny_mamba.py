@@ -10,13 +10,17 @@ from __future__ import annotations
 import math
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 LAYERS, WIDTH, INNER, STATE, RANK, KERNEL = 2, 32, 64, 16, 2, 4
 
-_TEMPLATE = "{% for message in messages %}<|call>{{ message.content }}\n{% endfor %}"
+_TEMPLATES = {
+    "tokenizer.chat_template": (
+        "{% for message in messages %}<|call>{{ message.content }}\n{% endfor %}"
+    )
+}
 
 _T = TypeVar("_T")
 _Tensor = tuple[tuple[int, ...], list[float]]
@@ -26,9 +30,10 @@ _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # types of tokens
 _ALIGNMENT = 32
 
 
-def write_mamba(path: Path) -> Path:
+def write_mamba(path: Path, templates: Mapping[str, str] = _TEMPLATES) -> Path:
     """Write the model to ``path``: every byte is a token, one token ends a reply, and two are
-    user-defined, of which its chat template uses one."""
+    user-defined, of which its chat template uses one, unless ``templates``, by their keys in the
+    file, are others."""
     tokens = [*_byte_characters(), "ab", "<td>", "<|call>", "<end>"]
     kinds = [_NORMAL] * (len(tokens) - 3) + [_USER_DEFINED] * 2 + [_CONTROL]
     metadata = [
@@ -58,7 +63,7 @@ def write_mamba(path: Path) -> Path:
         ),
         _pair("tokenizer.ggml.merges", _ARRAY, _array(_STRING, ["a b"], _text)),
         _pair("tokenizer.ggml.eos_token_id", _UINT32, struct.pack("<I", len(tokens) - 1)),
-        _pair("tokenizer.chat_template", _STRING, _text(_TEMPLATE)),
+        *(_pair(key, _STRING, _text(template)) for key, template in templates.items()),
     ]
     infos, data = b"", b""
     tensors = _tensors(len(tokens))

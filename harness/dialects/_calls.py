@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from harness.dialects import Parsed
@@ -38,7 +39,10 @@ class CutShort(ValueError):
     """A call that has no end, so that nothing after its beginning can be one either."""
 
 
-_QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
+_BESIDE_ARGUMENTS = {"name", "tool_name", "id", "tool_call_id", "type", "index"}
+
+QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u00ab": "\u00bb"}
+"""Marks that open a quotation, and what closes it."""
 
 Read = Callable[[re.Match[str]], Iterator[Call]]
 """What opens calls -> the calls there, one or more. Raises Prose, or ValueError or RecursionError
@@ -91,7 +95,7 @@ def _meant(text: str, rows: Sequence[_Row]) -> Iterator[_Row]:
         if number < len(rows) and behind >= rows[number].start:
             continue
         start = rows[first].start
-        closing = _QUOTES.get(text[max(0, start - 1) : start])
+        closing = QUOTES.get(text[max(0, start - 1) : start])
         quoted = closing and text.startswith(closing, end)
         if not quoted or skip_blanks(text, end + 1) == len(text):
             yield from rows[first:number]
@@ -116,7 +120,26 @@ def named(text: str, at: int) -> Call:
     """The call ``{"name": ..., "arguments": {...}}`` that begins at ``at``, by whatever of the
     usual words it calls its arguments; raises ValueError where there is none."""
     values, raw, end = members(text, skip_blanks(text, at))
-    return Call(_name(values), raw.get("arguments", raw.get("parameters", "{}")), end)
+    return Call(_name(values), given(values, raw, "arguments", "parameters"), end)
+
+
+def given(values: dict[str, Any], raw: dict[str, str], *names: str) -> str:
+    """A call's arguments as they were written under the first of ``names`` that is there, or
+    taken out of the text in which some models wrap them: ``"{\\"path\\": \\"a.txt\\"}"``. Where
+    there are none, raises ValueError if something else might be meant for them."""
+    name = next((name for name in names if name in raw), None)
+    if name is None:
+        if others := sorted(values.keys() - _BESIDE_ARGUMENTS):
+            raise ValueError(f"the call has {others[0][:80]!r} and no {names[0]}")
+        return "{}"
+    text = values[name]
+    if isinstance(text, str) and text.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            start = skip_blanks(text, 0)
+            *_, end = members(text, start)
+            if skip_blanks(text, end) == len(text):
+                return text[start:end]
+    return raw[name]
 
 
 def listed(

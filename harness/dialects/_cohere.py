@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.dialects._calls import Call
+from harness.dialects._calls import Call, given
 from harness.dialects._json import members, skip_blanks
 
 
@@ -12,4 +12,4 @@ def call(text: str, at: int) -> Call:
     name = values.get("tool_name", values.get("name"))
     if not isinstance(name, str) or not name:
         raise ValueError("the call has no tool_name")
-    return Call(name, raw.get("parameters", raw.get("arguments", "{}")), end)
+    return Call(name, given(values, raw, "parameters", "arguments"), end)

@@ -28,7 +28,7 @@ class Reader:
         self._parameter = re.compile(rf"<{parameter}{_NAMED}")
         # Where a parameter's end was forgotten, the call's is its own.
         self._ends = re.compile(
-            rf"</{parameter}>{follows}|(?=</{invoke}>\s*+(?:<{invoke}\s|</{block}>|\Z))"
+            rf"</{parameter}>{follows}|(?=\n?</{invoke}>\s*+(?:<{invoke}\s|</{block}>|\Z))"
         )
         self._cdata_ends = re.compile(rf"\]\]>\s*+</{parameter}>{follows}")
         self._closings = (f"</{invoke}>", f"</{block}>")

@@ -44,6 +44,11 @@ class Findings(NamedTuple):
     opening: str
     texts: list[str]
 
+    @property
+    def hides_user(self) -> bool:
+        """Whether the template writes something, but nothing of what the user says."""
+        return any(self.texts) and not any(_USER in text for text in self.texts)
+
 
 def probe(trial: Trial) -> Findings:
     """Let a template show conversations, with calls and without."""

@@ -17,7 +17,8 @@ from harness.dialects._json import skip_blanks
 
 _CALL = re.compile(r"\s*([A-Za-z_][\w.-]{0,199})\s*\(")
 _ARGUMENT = re.compile(r"\s*([A-Za-z_]\w{0,199})\s*=\s*")
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.])")
+# Models write 09 for 9, as no Python does.
+_NUMBER = re.compile(r"(-?)\+?(?:0+(?=\d))?(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])")
 _WORD = re.compile(r"(?:True|true|False|false|None|null)\b")
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 _ESCAPE = re.compile(r"\\(?:[\\'\"nrtbf]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|\n)")
@@ -27,6 +28,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "\n": ""}
 _CALL_ENDS = r",?\s*\)[\s);]*(?:\]|,?\s*[A-Za-z_][\w.-]*\s*\(|<\||```|\Z)"
 _ENDS_ARGUMENT = re.compile(rf"\s*(?:,\s*[A-Za-z_]\w*\s*=|{_CALL_ENDS})")
 _ENDS_ITEM = re.compile(r"\s*[,\]}:]")
+_ANYWHERE = re.compile("")
 _DEEPEST = 64
 
 
@@ -47,16 +49,26 @@ def python_call(text: str, at: int) -> Call:
     return Call(named[1], f"{{{arguments[1:-1]}}}", end)
 
 
+def python_value(text: str, at: int) -> tuple[str, int]:
+    """The dict that begins at ``at`` as JSON, and where it ends. It may as well be JSON with a
+    comma too many. Here a string ends at its first quote."""
+    if text[at : at + 1] != "{":
+        raise ValueError("no dict follows")
+    return _value(text, at, _ANYWHERE, 1)
+
+
 def _value(text: str, at: int, ends: re.Pattern[str], depth: int) -> tuple[str, int]:
     """The value at ``at`` as JSON, and where it ends. ``ends`` is what must follow a string."""
     if depth > _DEEPEST:
         raise ValueError("the arguments are nested too deep")
 
+    ends_item = _ANYWHERE if ends is _ANYWHERE else _ENDS_ITEM
+
     def item(at: int) -> tuple[str, int]:
-        return _value(text, at, _ENDS_ITEM, depth + 1)
+        return _value(text, at, ends_item, depth + 1)
 
     def member(at: int) -> tuple[str, int]:
-        key, at = _string(text, at, _ENDS_ITEM)
+        key, at = _string(text, at, ends_item)
         at = skip_blanks(text, at)
         if text[at : at + 1] != ":":
             raise ValueError(f"no ':' after {key[:80]}")
@@ -68,8 +80,10 @@ def _value(text: str, at: int, ends: re.Pattern[str], depth: int) -> tuple[str, 
         return between(text, at, "[]", item)
     if first == "{":
         return between(text, at, "{}", member)
-    if plain := _NUMBER.match(text, at) or _WORD.match(text, at):
-        return _WORDS.get(plain[0], plain[0]), plain.end()
+    if number := _NUMBER.match(text, at):
+        return number[1] + number[2], number.end()
+    if word := _WORD.match(text, at):
+        return _WORDS.get(word[0], word[0]), word.end()
     return _string(text, at, ends)
 
 

@@ -124,6 +124,12 @@ class ChatTemplate:
                 "the chat template writes where in memory an object lies, which is never the same; "
                 "set template to a file with one that does not"
             )
+        if self._found.hides_user:
+            # Where a file has none, llama.cpp may say the name of one: "mistral-v7-tekken".
+            raise BadInput(
+                "the chat template does not show what the user says; set template to a file with "
+                "one that does"
+            )
         self.form = self._found.form
         asked = by_prompt.describe([]) if by_prompt else ""
         self._guard = Guard(specials, delimiters([*texts, *self._found.texts, asked]))

@@ -18,8 +18,10 @@ def split(
     """The thoughts at a reply's beginning, or None, and the rest of it.
 
     A thought that does not end is all there is, but for the ``calls`` that are the last of it:
-    small models forget ``closing``. It ends as well before any of ``until``, which stays in the
-    rest: the markup by which whole families go on to call a tool.
+    small models forget ``closing``. So it is where nothing follows ``closing``: a reply of nothing
+    but a thought that ends in a call is that call, made too early. A thought ends as well before
+    any of ``until``, which stays in the rest: the markup by which whole families go on to call a
+    tool.
     A ``closing`` with nothing before it ends a thought that the prompt left empty.
     """
     thoughts: list[str] = []
@@ -27,6 +29,8 @@ def split(
     while text.startswith((opening, closing), at):
         start = at + len(opening) if text.startswith(opening, at) else at
         end = text.find(closing, start)
+        if end >= 0 and skip_blanks(text, end + len(closing)) == len(text):
+            text, end = text[:end], -1
         stop = end if end >= 0 else start + last(text[start:], calls)
         # Looked for within the thought alone: what stands after its own end is no thought.
         marks = [found for mark in until if (found := text.find(mark, start, stop)) >= 0]

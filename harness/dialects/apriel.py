@@ -46,7 +46,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Apriel 1.5 and 1.6",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?tool_calls>|\[(?:BEGIN|END) FINAL RESPONSE\]",
     in_template=r"<tool_calls>\[",

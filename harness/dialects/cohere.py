@@ -39,7 +39,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Command R7B, Command A, North",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|(?:START|END)_(?:ACTION|THINKING|RESPONSE|TEXT|TOOL_RESULT)\|>"
     r"|<\|(?:START|END)_OF_TURN_TOKEN\|>",

@@ -42,7 +42,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Command R and R+",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"^Action:\s*+```(?:json)?\s*+\[\s*+\{\s*+\"tool_name\"|<\|(?:START|END)_OF_TURN_TOKEN\|>",
     in_template=r"Write \\'Action:\\'",

@@ -54,7 +54,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="DeepSeek V3, R1 and V3.1",
-    version=2,
+    version=3,
     parse=parse,
     markup=rf"<｜tool{_B}(?:calls?|outputs?|sep)(?:{_B}(?:begin|end))?｜>",
     in_template=r"<｜tool▁call▁begin｜>",

@@ -21,7 +21,7 @@ from harness.dialects import Dialect, Parsed, _mentions
 from harness.dialects._calls import Call, closed, elements, take
 from harness.dialects._thoughts import split
 
-_CALLS = r"<｜DSML｜(?:function|tool)_calls>"
+_CALLS = r"<｜DSML｜(?:function|tool)_?calls>"
 _INVOKE = r'<｜DSML｜invoke name="([^"<>\n]{1,200})">'
 _OPENING = re.compile(rf"(?:{_CALLS}\s*)?{_INVOKE}|{_CALLS}|<｜DSML｜invoke")
 _PARAMETER = re.compile(r'<｜DSML｜parameter name="([^"<>\n]{1,200})"(?: string="(true|false)")?>')
@@ -52,7 +52,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="DeepSeek V3.2 and V4",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?｜DSML｜",
     in_template=r"'｜DSML｜'",

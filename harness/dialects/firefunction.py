@@ -25,7 +25,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="FireFunction 2",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"\bfunctools\[\s*\{",
     in_template=r" functools\[",

@@ -16,7 +16,7 @@ from harness.dialects._gemma import Reader
 
 _OPEN = re.compile(r"<start_function_call>")
 _ENDS = ("<end_of_turn>", "<start_function_response>")
-_CALL = Reader(opens="<start_function_call>", closes="<end_function_call>", quote="<escape>")
+_CALL = Reader("<start_function_call>", "<end_function_call>", "<escape>", inner="<escape>")
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -26,7 +26,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="FunctionGemma",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<(?:start|end)_function_(?:call|response|declaration)>",
     in_template=r"<start_function_call>",

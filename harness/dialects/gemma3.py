@@ -117,7 +117,7 @@ def _row(text: str, start: re.Match[str], closing: str) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 2 and 3, by prompt",
-    version=3,
+    version=4,
     parse=parse,
     markup=rf"<(?:start|end)_of_turn>|{_FENCE}tool_(?:code|call|output)|{_OBJECT}\s*\{{",
     stops=("<end_of_turn>", "<start_of_turn>"),

@@ -22,7 +22,8 @@ _CLOSE = "<channel|>"
 _CALLS = re.compile(r"<\|tool_call>")
 _OPEN = re.compile(rf"<\|tool_call>|{_THOUGHT.pattern}", re.DOTALL)
 _ENDS = ("<channel|>", "<turn|>", "<|tool_response>")
-_CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>')
+# Within a string the model writes its quote for the character: <|"|><|"|><|"|> for Python's """.
+_CALL = Reader(opens="<|tool_call>", closes="<tool_call|>", quote='<|"|>', inner='"')
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -36,10 +37,13 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _closed(text: str) -> str:
-    """A reply whose last thought has no end, with one before the calls that are its last words."""
+    """A reply whose last thought has no end, or none before the reply's, with one before the calls
+    that are its last words."""
     thought = text.rfind("<|channel>thought")
-    if thought < 0 or text.find(_CLOSE, thought) >= 0:
+    end = text.find(_CLOSE, thought) if thought >= 0 else 0
+    if thought < 0 or (end >= 0 and _ends.without(text[end:], _ENDS)):
         return text
+    text = text[:end] if end >= 0 else text
     calls = thought + _thoughts.last(text[thought:], (_CALLS, _CALL))
     return text[:calls] + _CLOSE + text[calls:] if calls < len(text) else text
 
@@ -52,7 +56,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Gemma 4",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|(?:tool_call|tool_response|tool|channel|turn|think)>"
     r"|<(?:tool_call|tool_response|tool|channel|turn)\|>|<\|\"\|>",

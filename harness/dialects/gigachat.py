@@ -30,7 +30,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="GigaChat 3 and 3.1",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|function_call\|>|function call<\|role_sep\|>",
     in_template=r"<\|function_call\|>|'function call'",

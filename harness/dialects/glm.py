@@ -22,13 +22,17 @@ from harness.dialects._thoughts import split
 _S = r"(?::opensource)?"
 _THINK = re.compile(rf"\s*</?think({_S})>")
 _OPENING = re.compile(rf"(?:<tool_calls{_S}>\s*)?<tool_call{_S}>|<tool_calls{_S}>")
-_NAME = re.compile(
-    rf"\s*+([^\s<>{{}}]{{1,200}})\s*+(?:<tool_sep{_S}>)?(?=\s*+(?:<arg_key|</tool_call))"
+_NAMED = rf"\s*+([^\s<>{{}}]{{1,200}})\s*+(?:<tool_sep{_S}>)?(?=\s*+(?:<arg_key|</tool_call))"
+_NAME = re.compile(_NAMED)
+_NEXT = re.compile(rf"\s*+<tool_call{_S}>{_NAMED}")
+# GLM 4.7 forgets <arg_value> now and then, but not the tag that closes it.
+_KEY = re.compile(
+    rf"<arg_key{_S}>\s*([^<>\n]{{1,200}}?)\s*</arg_key{_S}>\s*"
+    rf"(?:<arg_value{_S}>|(?=(?:(?!</?arg_|</?tool_call)[\s\S])*+</arg_value{_S}>))"
 )
-_KEY = re.compile(rf"<arg_key{_S}>\s*([^<>\n]{{1,200}}?)\s*</arg_key{_S}>\s*<arg_value{_S}>")
 # Where </arg_value> was forgotten, the call's end is the value's, if nothing but calls follows.
 _VALUE_END = re.compile(
-    rf"</arg_value{_S}>(?=\s*(?:<arg_key{_S}>|</tool_call{_S}>))"
+    rf"</arg_value{_S}>(?=\s*(?:<arg_key{_S}>|</tool_call{_S}>)|{_NEXT.pattern})"
     rf"|(?=</tool_call{_S}>\s*(?:<tool_call{_S}>|</tool_calls{_S}>|\Z))"
 )
 _ENDS = ("</tool_call>", "</tool_call:opensource>", "</tool_calls>", "</tool_calls:opensource>")
@@ -53,12 +57,13 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
     for key, value, after in elements(text, at, _KEY, _VALUE_END):
         values[key[1]] = value
         at = after
-    yield Call(name[1], _untyped.arguments(values), closed(text, at, *_ENDS))
+    end = at if _NEXT.match(text, at) else closed(text, at, *_ENDS)
+    yield Call(name[1], _untyped.arguments(values), end)
 
 
 DIALECT = Dialect(
     family="GLM 4.6 and 4.7, Ling 3, Laguna, Hunyuan 3",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?(?:tool_calls?|tool_sep|arg_key|arg_value|tool_responses?)(?::opensource)?>",
     in_template=r"<arg_key",

@@ -83,8 +83,7 @@ def _header(written: str) -> _Header | None:
     for word in _WORD.findall(written):
         if word == _CHANNEL:
             return None
-        if word.startswith(_CHANNEL) and (not header.channel or header.recipient == "assistant"):
-            # Now and then it stumbles: commentary to=assistant<|channel|>analysis.
+        if word.startswith(_CHANNEL) and not typed and _may_begin_again(header):
             header.channel = word.removeprefix(_CHANNEL)
         elif word.startswith(("to=", _FUNCTIONS)) and not (header.recipient or typed):
             header.recipient = word.removeprefix("to=")
@@ -95,6 +94,13 @@ def _header(written: str) -> _Header | None:
         else:
             return None
     return header
+
+
+def _may_begin_again(header: _Header) -> bool:
+    """Whether a channel may follow. Now and then it stumbles: commentary<|channel|>analysis, or
+    commentary to=assistant<|channel|>analysis."""
+    stumbled = header.channel == "commentary" and not header.recipient
+    return not header.channel or stumbled or header.recipient == "assistant"
 
 
 def _body(text: str, start: int) -> tuple[str, int]:
@@ -144,7 +150,7 @@ def _no_message(text: str, at: int, reply: _Reply) -> int:
 
 DIALECT = Dialect(
     family="gpt-oss",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"<\|(?:start|channel|message|constrain|call|return|end)\|>",
     in_template=r"<\|channel\|>(?:analysis|commentary|final)",

@@ -2,6 +2,8 @@
 
     <|tool_call|>[{"name": "shell", "arguments": {"command": "ls"}}]
 
+(3.1 writes ``<tool_call>``, which is no token of its own.)
+
 Thinking, it writes ``<think>...</think>`` and then ``<response>...</response>``.
 """
 
@@ -17,7 +19,7 @@ from harness.dialects._thoughts import split
 from harness.records import ToolCall, ToolSchema
 
 _MARK = "<|tool_call|>"
-_OPENING = re.compile(re.escape(_MARK))
+_OPENING = re.compile(rf"{re.escape(_MARK)}|<tool_call>(?=\s*+\[\s*+\{{)")
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -52,9 +54,9 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Granite 3",
-    version=2,
+    version=3,
     parse=parse,
-    markup=r"<\|tool_call\|>|<\|(?:start|end)_of_role\|>",
+    markup=r"<\|tool_call\|>|<tool_call>(?=\s*+\[\s*+\{)|<\|(?:start|end)_of_role\|>",
     in_template=r"<\|tool_call\|>",
     stops=("<|end_of_text|>", "<|start_of_role|>"),
     by_prompt=ByPrompt(describe, spell, answer),

@@ -4,9 +4,13 @@
     {"name": "shell", "arguments": {"command": "ls"}}
     </tool_call>
 
-What a model thinks, ``<think>...</think>`` at the beginning, is kept apart. This is also how
-tools are put into words for a chat template that has none: results then go into the user's turn,
-inside ``<tool_response>``.
+Several calls between one pair of tags, in a list or not, are read as well, so is a fence around
+them, and JSON with a comma too many or with Python's quotes and words: Qwen's own parser, of
+Qwen-Agent, reads JSON5.
+
+What a model thinks, ``<think>...</think>`` at the beginning, is kept apart. This is also how tools
+are put into words for a chat template that has none: results then go into the user's turn, inside
+``<tool_response>``.
 """
 
 from __future__ import annotations
@@ -14,14 +18,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from harness.dialects import ByPrompt, Dialect, Parsed, _gbnf, _mentions
-from harness.dialects._calls import Call, named, past, take
+from harness.dialects._calls import Call, listed, named, past, take
+from harness.dialects._json import skip_blanks
+from harness.dialects._python import python_value
 from harness.dialects._thoughts import split
 from harness.records import ToolCall, ToolSchema
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
-_OPENING = re.compile(_OPEN)
+_OPENING = re.compile(rf"{_OPEN}(?:\s*+```(?:json)?\s*+(?=[\[{{]))?")
+_END = re.compile(rf"(?:\s*+\}}*+\s*+(?:```\s*+)?{_CLOSE})?")
+"""Models lose count of the braces before it."""
 
 
 def parse(text: str, turn: int) -> Parsed:
@@ -72,13 +81,36 @@ def answer(name: str, content: str) -> str:
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
     _mentions.refuse(start)
-    call = named(start.string, start.end())
-    yield call._replace(end=past(start.string, call.end, _CLOSE))
+    text, at = start.string, skip_blanks(start.string, start.end())
+    calls = listed(text, at, read=_named) if text.startswith("[", at) else _row(text, at)
+    for call in calls:
+        closing = _END.match(text, call.end)
+        yield call._replace(end=closing.end() if closing else call.end)
+
+
+def _row(text: str, at: int) -> Iterator[Call]:
+    """Calls that follow one another."""
+    follows = True
+    while follows:
+        call = _named(text, at)
+        at = skip_blanks(text, past(text, call.end, ","))
+        follows = text.startswith("{", at)
+        yield call
+
+
+def _named(text: str, at: int) -> Call:
+    try:
+        return named(text, at)
+    except ValueError:
+        with suppress(ValueError):
+            written, end = python_value(text, skip_blanks(text, at))
+            return named(written, 0)._replace(end=end)
+        raise
 
 
 DIALECT = Dialect(
     family="Hermes, Qwen 2.5 and 3, Granite 4",
-    version=3,
+    version=4,
     parse=parse,
     markup=r"</?tool_call>|</?tool_response>",
     in_template=r"<tool_call>",

@@ -47,7 +47,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Kimi K2",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|tool_calls?(?:_section|_argument)?_(?:begin|end)\|>",
     in_template=r"<\|tool_calls_section_begin\|>",

@@ -65,7 +65,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="LFM2 and LFM2.5",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"<\|tool_(?:call|response|list)_(?:start|end)\|>",
     in_template=r"<\|tool_(?:call|list)_start\|>|List of tools: \[",

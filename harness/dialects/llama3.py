@@ -4,7 +4,16 @@
 
 ``<|python_tag|>`` may stand before, ``;`` between several. Without that tag only what begins a
 reply or is its last lines is a call, and only where the object has a name, its parameters and
-nothing else: any other JSON is an answer.
+nothing else: any other JSON is an answer. Tools that the models were trained with they call in
+another way (``template_arguments = { builtin_tools = ["shell"] }`` makes any tool one of these):
+
+    <|python_tag|>brave_search.call(query="a word")
+
+Values are texts there, see ``_untyped``, and nothing in one is escaped: it ends at the first quote
+that another argument or the end of the call follows. Meta's own parser (llama-models,
+models/llama3/api/tool_utils.py) reads this and ``<function=shell>{"command": "ls"}</function>``,
+the spelling of another of their prompts. What stands behind the tag and is no call is
+Python for an interpreter, which is no tool here: a malformed call.
 """
 
 from __future__ import annotations
@@ -12,8 +21,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.dialects import Dialect, Parsed, _mentions
-from harness.dialects._calls import Call, Prose, at_the_end, named, take
+from harness.dialects import Dialect, Parsed, _mentions, _untyped
+from harness.dialects._calls import (
+    QUOTES,
+    Call,
+    CutShort,
+    Prose,
+    at_the_end,
+    closed,
+    named,
+    past,
+    take,
+)
 from harness.dialects._json import members, skip_blanks
 
 _TAG = "<|python_tag|>"
@@ -21,8 +40,18 @@ _REST = (
     r'\s*(?:"type"\s*:\s*"function"\s*,\s*)?'
     r'"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:\s*\{'
 )
-_OPENING = re.compile(rf"<\|python_tag\|>|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
-_NEXT = re.compile(rf"\s*;?\s*(?=\{{{_REST})")
+_FUNCTION = r"<function=(?P<function>[^<>\s{}]{1,200})>(?=\s*\{)"
+_OPENING = re.compile(rf"<\|python_tag\|>|{_FUNCTION}|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
+_NEXT = re.compile(rf"\s*+[;,]?\s*+(?=\{{{_REST})")
+_BUILT_IN = re.compile(r"\s*+;?\s*+([A-Za-z_][\w-]{0,199})\.call\(")
+_ARGUMENT = re.compile(r"\s*,?\s*([A-Za-z_]\w{0,199})\s*=\s*(?:([\"'])|([\w.+-]{1,200}))")
+_VALUE_ENDS = {
+    quote: re.compile(
+        rf"{quote}(?=\s*,\s*[A-Za-z_]\w{{0,199}}\s*=\s*[\"'\w.+-]"
+        rf"|\s*\)(?:\s*<\||\s*\Z|{_BUILT_IN.pattern}))"
+    )
+    for quote in "\"'"
+}
 _OF_A_CALL = {"type", "id", "name", "parameters", "arguments"}
 
 
@@ -32,21 +61,24 @@ def parse(text: str, turn: int) -> Parsed:
 
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
-    text = start.string
+    text, at = start.string, start.end()
     if start[0] == _TAG:
         _mentions.refuse(start)
-        at = skip_blanks(text, start.end())
+        yield from _built_in(_unquoted(start), at) if _BUILT_IN.match(text, at) else _row(text, at)
+    elif start["function"]:
+        at = skip_blanks(text, at)
+        *_, end = members(text, at)
+        yield Call(start["function"], text[at:end], past(text, end, "</function>"))
     else:
-        at = start.end() - 1
-        values, _, _ = members(text, at)
+        values, _, _ = members(text, at - 1)
         if not _OF_A_CALL.issuperset(values):
             raise Prose
-    calls = _row(text, at)
-    yield from at_the_end(text, calls) if start["line"] else calls
+        calls = _row(text, at - 1)
+        yield from at_the_end(text, calls) if start["line"] else calls
 
 
 def _row(text: str, at: int) -> Iterator[Call]:
-    """Calls that follow one another."""
+    """Calls in JSON that follow one another."""
     while True:
         call = named(text, at)
         following = _NEXT.match(text, call.end)
@@ -57,11 +89,38 @@ def _row(text: str, at: int) -> Iterator[Call]:
     yield call
 
 
+def _unquoted(tag: re.Match[str]) -> str:
+    """The text up to where the quotation ends in which a call stands, if it stands in one."""
+    text = tag.string
+    closing = QUOTES.get(text[max(0, tag.start() - 1) : tag.start()])
+    end = text.find(f"){closing}", tag.end()) if closing else -1
+    return text[: end + 1] if end >= 0 else text
+
+
+def _built_in(text: str, at: int) -> Iterator[Call]:
+    """Calls of tools that the models were trained with, which follow one another."""
+    while tool := _BUILT_IN.match(text, at):
+        at = tool.end()
+        values: dict[str, str] = {}
+        while argument := _ARGUMENT.match(text, at):
+            name, quote, bare = argument.groups()
+            at = argument.end()
+            if quote:
+                end = _VALUE_ENDS[quote].search(text, at)
+                if end is None:
+                    raise CutShort("a value has no end")
+                bare, at = text[at : end.start()], end.end()
+            values[name] = bare
+        at = past(text, closed(text, at, ")"), ";")
+        yield Call(tool[1], _untyped.arguments(values), at)
+
+
 DIALECT = Dialect(
     family="Llama 3.1, 3.2 and 3.3",
-    version=2,
+    version=3,
     parse=parse,
-    markup=rf"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}",
+    markup=r"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>"
+    rf"|<function=[^<>\s]+>|</function>|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',
     stops=("<|eot_id|>", "<|eom_id|>"),
 )

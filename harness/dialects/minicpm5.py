@@ -24,7 +24,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="MiniCPM 5",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"""<function name=["'][^"'\n]{1,200}["']>\s*+(?:<param name=|</function>)"""
     r"|</param>\s*+</function>",

@@ -39,7 +39,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="MiniMax M1",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?tool_calls>|<(?:beginning|end)_of_sentence>",
     in_template=r"<beginning_of_sentence>",

@@ -31,10 +31,10 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="MiniMax M2",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"""</?minimax:tool_call>|<invoke name=["'][^"'\n]{1,200}["']>\s*+<parameter name="""
-    r"|</parameter>\s*+</invoke>|\]~b\]|\]~!b\[|\[e~\[",
+    r"|</parameter>\s*+</invoke>|\[/?TOOL_CALL\]|\]~b\]|\]~!b\[|\[e~\[",
     in_template=r"<minimax:tool_call>",
     stops=("[e~[", "]~b]"),
 )

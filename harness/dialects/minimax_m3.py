@@ -70,7 +70,7 @@ def _value(members: list[tuple[str, Any]]) -> list[Any] | dict[str, Any]:
 
 DIALECT = Dialect(
     family="MiniMax M3",
-    version=2,
+    version=3,
     parse=parse,
     markup=rf"{_MARK}|</?mm:think>|\]~b\]|\]~!b\[|\[e~\[",
     in_template=r"\]<\]minimax\[>\[",

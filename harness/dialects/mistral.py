@@ -31,7 +31,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Mistral 7B v0.3, Nemo, Large 2, Small 3.1",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"\[/?(?:TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|INST)\]",
     in_template=r"\[TOOL_CALLS\]\s*\[",

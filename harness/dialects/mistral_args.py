@@ -45,7 +45,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Mistral Small 3.2, Devstral, Magistral, Ministral 3",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"\[(?:/?(?:TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|INST|THINK)|ARGS|CALL_ID"
     r"|TOOL_CONTENT)\]",

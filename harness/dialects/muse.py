@@ -52,7 +52,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 DIALECT = Dialect(
     family="Muse Glimmer",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?atem:(?:function_calls|invoke|parameter)\b|<\|(?:start|message|eom|eot)\|>",
     in_template=r"<atem:function_calls>",

@@ -28,7 +28,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Nemotron Nano 2",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?TOOLCALL>|</?TOOL_RESPONSE>|<SPECIAL_1[012]>",
     in_template=r"<TOOLCALL>",

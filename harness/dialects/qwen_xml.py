@@ -23,15 +23,19 @@ from harness.dialects._calls import Call, closed, elements, take
 from harness.dialects._thoughts import split
 
 # Qwen3-Coder leaves <tool_call> out now and then; a function that goes on as one is a call.
+# Nor is every name followed by its ">", or every value by its </parameter>.
 _OPENING = re.compile(
-    r"<(?:seed:)?tool_call>\s*<function=([^<>\n]{1,200})>"
+    r"<(?:seed:)?tool_call>\s*<function=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n<parameter=))"
     r"|<function=([^<>\n]{1,200})>(?=\s*(?:<parameter=|</function>))"
     r"|<(?:seed:)?tool_call>"
 )
-_PARAMETER = re.compile(r"<parameter=([^<>\n]{1,200})>")
-# Where </parameter> was forgotten, the call's end is the value's, if nothing but calls follows.
+_PARAMETER = re.compile(r"<parameter=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n))")
+# Where </parameter> was forgotten, a line that begins another ends the value; so does the call's
+# end, if nothing but calls follows.
+_END = r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
 _PARAMETER_END = re.compile(
-    r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
+    rf"{_END}|(?=\n<parameter=[\w.-]{{1,200}}>?\n"
+    rf"(?:(?!</?parameter)[\s\S])*+(?:<parameter=|{_END}))"
     r"|(?=</function>\s*</(?:seed:)?tool_call>\s*(?:<(?:seed:)?tool_call>|\Z))"
 )
 
@@ -45,7 +49,7 @@ def parse(text: str, turn: int) -> Parsed:
 
 def _read(start: re.Match[str]) -> Iterator[Call]:
     _mentions.refuse(start)
-    name = start[1] or start[2]
+    name = start[1] or start[2] or start[3]
     if name is None:
         raise ValueError("no <function=...> follows")
     text, at = start.string, start.end()
@@ -54,7 +58,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
     for parameter, value, after in elements(text, at, _PARAMETER, _PARAMETER_END):
         if broken:
             value = value.removeprefix("\n").removesuffix("\n")
-        arguments[parameter[1].strip()] = value
+        arguments[(parameter[1] or parameter[2]).strip()] = value
         at = after
     end = closed(text, at, "</function>", "</tool_call>", "</seed:tool_call>")
     yield Call(name.strip(), _untyped.arguments(arguments), end)
@@ -62,7 +66,7 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
 
 DIALECT = Dialect(
     family="Qwen3-Coder, Qwen 3.5, Nemotron 3, Seed-OSS, Step 3.5",
-    version=2,
+    version=3,
     parse=parse,
     markup=r"</?(?:seed:)?tool_call>|<function=[^<>\s]+>|</function>|<parameter=[^<>\s]+>"
     r"|</parameter>|</?tool_response>",

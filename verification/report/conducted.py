@@ -32,6 +32,7 @@ MODEL_FACTS: dict[str, Callable[[ModelRecord], Value]] = {
         model.observed.get("model") or model.settings.get("model")
     ),
     "parameters": lambda model: _count(model.observed.get("parameters")),
+    "chat template": lambda model: model.observed.get("template"),
     "SHA-256 of the chat template": lambda model: model.observed.get("template_sha256"),
     "dialect": lambda model: model.observed.get("dialect"),
     "the same again to the bit": lambda model: _again(model.observed),

@@ -315,8 +315,10 @@ def _text(template: str | None, where: str) -> str | None:
             reason = "no file"
         elif size > _LONGEST_TEMPLATE:
             reason = f"{size >> 20} MiB are too many for a chat template"
+        elif (text := path.read_text(encoding="utf-8")).strip():
+            return text
         else:
-            return path.read_text(encoding="utf-8")
+            reason = "it is empty"
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "not UTF-8"
     raise BadInput(f"{where}: template {path}: {reason}; mend its path")

@@ -21,7 +21,11 @@ class Renderer:
     BadInput where that cannot be told, or the template cannot be read."""
 
     def __init__(self, load: Load, vocabulary: Vocabulary) -> None:
-        self._source = load.template or vocabulary.template
+        self._source, self._source_name = (
+            (load.template, "settings")
+            if load.template is not None
+            else (vocabulary.template, vocabulary.template_name)
+        )
         self.dialect = (
             dialects.choose(self._source, load.template_arguments)
             if load.dialect == "auto"
@@ -42,9 +46,12 @@ class Renderer:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Which template writes the prompts; null where the dialect does."""
-        source = self._source if self._template else None
-        return {"template_sha256": source and hashlib.sha256(source.encode()).hexdigest()}
+        """Which template writes the prompts: ``settings`` where they name one, else what the
+        model's file calls it. Null where the dialect writes them."""
+        if self._template is None or self._source is None:
+            return {"template": None, "template_sha256": None}
+        digest = hashlib.sha256(self._source.encode()).hexdigest()
+        return {"template": self._source_name, "template_sha256": digest}
 
     def question(self, asked: Generate) -> Question:
         """The prompt of a conversation, and what its reply must keep to; raises BadInput."""

@@ -20,7 +20,8 @@ class Vocabulary:
 
     ``control`` are the texts of tokens that a text cannot spell unless it is markup,
     ``user_defined`` of those that llama.cpp finds in any text. ``bos`` and ``eos`` are texts,
-    empty where there is none. ``template`` is the file's own chat template.
+    empty where there is none. ``template`` is the file's own chat template for prompts with
+    tools, and ``template_name`` what the file calls it: ``tool_use`` or ``default``.
     """
 
     def __init__(self, model: Any) -> None:
@@ -29,8 +30,7 @@ class Vocabulary:
         self.control, self.user_defined = self._special()
         self.bos = self._text(C.llama_vocab_bos(self._vocab))
         self.eos = self._text(C.llama_vocab_eos(self._vocab))
-        template: bytes | None = C.llama_model_chat_template(model, None)
-        self.template = template.decode(errors="replace") if template else None
+        self.template_name, self.template = _chat_template(model)
         self._pieces: dict[int, tuple[bytes, bool]] = {}
         self._buffer = ctypes.create_string_buffer(256)
         self._delimiter: re.Pattern[str] | None = None
@@ -146,3 +146,14 @@ class Vocabulary:
             elif attributes & C.LLAMA_TOKEN_ATTR_USER_DEFINED:
                 user_defined.add(self._text(token))
         return frozenset(control), frozenset(user_defined)
+
+
+def _chat_template(model: Any) -> tuple[str | None, str | None]:
+    """The name and the text of the chat template that the file has for prompts with tools, as
+    llama.cpp (``common_chat_templates_init``) and transformers choose it."""
+    for name in ("tool_use", "default"):
+        key = None if name == "default" else name.encode()
+        text: bytes | None = C.llama_model_chat_template(model, key)
+        if text:
+            return name, text.decode(errors="replace")
+    return None, None
