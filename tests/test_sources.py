@@ -92,7 +92,7 @@ async def test_a_home_folder_of_nobody_is_refused() -> None:
     [
         (b"", "no GGUF file"),
         (b"PK\x03\x04 a zip", "no GGUF file"),
-        (b"GGUF\x03", "cut short; fetch it again"),
+        (b"GGUF\x03", "cut short or damaged; fetch it again"),
         (header(1), "version 1 cannot be read, only 2 and 3; convert the model anew"),
         (header(99), "version 99 cannot be read"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "another byte order"),

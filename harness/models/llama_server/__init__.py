@@ -24,7 +24,7 @@ from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
 from harness.models import openai as endpoint
 from harness.models.llama_cpp.memory import Placement, Shape, estimate
-from harness.models.llama_cpp.source import Source, find, has_template, home_expanded
+from harness.models.llama_cpp.source import Source, find, home_expanded
 from harness.models.llama_server.process import Server
 from harness.records import Completion
 
@@ -100,7 +100,7 @@ class Model:
         settings = self._settings
         program, known_as = _program(settings.binary, self._where)
         source = await find(settings.path, settings.package, self._where)
-        if settings.template is None and not has_template(source):
+        if settings.template is None and not source.header.has_template:
             raise BadInput(
                 f"{self._where}: {source.path}: the file has no chat template, and llama-server "
                 "would make one up; name a Jinja file as template, or take an instruct model"
