@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +41,7 @@ class Hub:
     busy: int = 0
     portal: bool = False
     url: str = ""
+    close: Callable[[], None] = lambda: None
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
 
@@ -136,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             part, self.hub.breaks_after = part[: self.hub.breaks_after], None
             self.close_connection = True
             if self.hub.gone_after:
-                self.server.socket.close()
+                self.hub.close()
         self.wfile.write(part)
 
 
@@ -147,6 +148,7 @@ def hub_server(repos: Mapping[str, Files], *, gated: frozenset[str] = frozenset(
     handler = type("Handler", (_Handler,), {"hub": hub})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"
+        hub.close = server.socket.close
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         try:

@@ -1,7 +1,9 @@
 """A local GGUF file, through llama-cpp-python as the token engine, in worker processes.
 
     source.py      where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
+    header.py      what the file says of itself, and whether it is all there
     memory.py      whether it fits, before it is loaded (measure.py: what llama.cpp says of it)
+    complaints.py  what llama.cpp's errors mean
     pool.py        the workers, and which run sits where
     process.py     a worker seen from here: started, asked, killed
     protocol.py    what this side and a worker say to each other

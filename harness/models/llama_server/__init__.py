@@ -2,6 +2,7 @@
 
     process.py      the server seen from here: started, waited for, ended for sure
     supervisor.py   the process between, which outlives neither of the two
+    log.py          what its log tells, in a sentence
     embedded.py     a llama-server out of the package xllamacpp, with llama-server's own options
 
 For who has a large GPU: the tool calls are llama.cpp's own to parse, and many runs are decoded
