@@ -28,7 +28,8 @@ from harness import secrets
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request, _telling
 from harness.models.llama_server import Model, Settings, log, process, supervisor
-from harness.records import Prompt, Sampling
+from harness.records import Prompt, Reply, Sampling, ToolCall, Usage
+from harness.toolbox import schemas
 from tests.conftest import MakeCampaign, fairtrial
 from tests.llama_server import CHATML_WITH_TOOLS, smollm2
 
@@ -126,6 +127,54 @@ async def test_runs_are_decoded_together_and_the_sampling_is_sent_whole(model: M
     cold = {(await warm.reply(request(seed=seed))).text for seed in range(4)}
     await warm.close()
     assert len(cold) == 1, "top_k = 1 leaves one token to draw"
+
+
+TERSE = """\
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{% if loop.first and tools %}{% for tool in tools %}{{ tool.function.name }} {% endfor %}{% endif %}
+{{ message.content or '' }}
+{%- for call in message.tool_calls or [] -%}
+<tool_call>{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson -}}
+}</tool_call>
+{%- endfor -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+"""A chat template of few words, after which SmolLM2 goes on with a call as those before."""
+
+
+def asked_and_called(file: str) -> tuple[Prompt, Reply]:
+    """A turn in which a file was asked for, and the tool called that reads it."""
+    call = ToolCall(id=f"call-{file}", name="fs_read", arguments=json.dumps({"path": file}))
+    reply = Reply(
+        turn=1,
+        text="",
+        tool_calls=(call,),
+        finish_reason="tool_calls",
+        usage=Usage(),
+        first_token_seconds=None,
+        model_seconds=None,
+    )
+    return Prompt(role="user", content=f"Read the file {file}"), reply
+
+
+async def test_calls_are_read_by_llama_cpps_own_parser(tmp_path: Path) -> None:
+    template = tmp_path / "terse.jinja"
+    template.write_text(TERSE)
+    model = Model(settings(template=str(template)))
+    await model.open()
+    before = [message for name in "abcd" for message in asked_and_called(f"{name}.txt")]
+    conversation = (*before, Prompt(role="user", content="Read the file e.txt"))
+    tools = schemas(("fs_read",))
+    completion = await model.reply(Request("a", 1, conversation, tools, 64, 7, Path()))
+    await model.close()
+    (call,) = completion.tool_calls
+    assert (call.name, json.loads(call.arguments)) == ("fs_read", {"path": "e.txt"})
+    assert completion.finish_reason == "tool_calls"
+    assert completion.text == ""
 
 
 async def test_a_server_that_dies_in_a_run_is_the_models_crash_and_is_started_again(
