@@ -38,4 +38,4 @@ async def _tell(say: Say, doing: str) -> None:
     say(f"{doing} ...")
     for pause in itertools.chain(_NEXT_SECONDS, itertools.repeat(_NEXT_SECONDS[-1])):
         await asyncio.sleep(pause)
-        say(f"{doing} ... for {time.monotonic() - began:.0f} s now")
+        say(f"{doing} ... {time.monotonic() - began:.0f} s")

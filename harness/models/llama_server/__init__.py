@@ -178,6 +178,8 @@ class Model:
         async with self._starting:
             if self._alive:
                 return
+            if self._server is not None and (obituary := await self._server.obituary()):
+                self._say(f"{obituary}; it is started again")
             try:
                 await self._start()
             except BadInput as refused:
