@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+DAMAGED = "the file is cut short or damaged; fetch it again"
+
 _MEANINGS = {
-    r"not within the file bounds|corrupted or incomplete|failed to read": (
-        "the file is cut short or damaged; fetch it again"
-    ),
+    r"not within the file bounds|corrupted or incomplete|failed to read": DAMAGED,
     r"unknown model architecture: '(?P<what>[^']+)'": (
         "llama.cpp does not know its architecture, {what!r}; upgrade {engine}, or take another "
         "model"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import BadInput
+from harness.models.llama_cpp.complaints import DAMAGED
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -33,8 +34,6 @@ _SCALARS = {
 """How a value of any other type is read, by the type's number."""
 _ALIGNMENT = 32
 """Bytes, where general.alignment says nothing else."""
-
-_DAMAGED = "the file is cut short or damaged; fetch it again"
 
 Value = int | float | str
 
@@ -71,14 +70,14 @@ def read_header(file: Path, where: str) -> Header:
     except OSError as error:
         raise BadInput(f"{where}: {file}: {error.strerror}; mend its path") from None
     except (ValueError, KeyError):
-        raise BadInput(f"{where}: {file}: {_DAMAGED}") from None
+        raise BadInput(f"{where}: {file}: {DAMAGED}") from None
 
 
 def _refuse_other_formats(head: bytes, what: str) -> None:
     if head[:4] != MAGIC:
         raise BadInput(f"{what}: no GGUF file (it does not begin with 'GGUF')")
     if len(head) < 8:
-        raise BadInput(f"{what}: {_DAMAGED}")
+        raise BadInput(f"{what}: {DAMAGED}")
     version = int.from_bytes(head[4:], "little")
     if version not in VERSIONS:
         advice = "it was made for machines of another byte order" if version & 0xFFFF == 0 else ""
