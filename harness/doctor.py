@@ -17,6 +17,7 @@ import psutil
 from harness.config import load_campaign
 from harness.errors import FairtrialError
 from harness.models import ModelSettings, load_kind
+from harness.models._telling import Say, silent
 from harness.models.llama_cpp.memory import free_memory
 from harness.sandbox import make as make_sandbox
 
@@ -34,8 +35,9 @@ class Finding:
     needed: bool = True
 
 
-def examine(config: Path | None = None) -> Iterator[Finding]:
-    """Look at one thing after another; with a campaign.toml, at its models as well."""
+def examine(config: Path | None = None, say: Say = silent) -> Iterator[Finding]:
+    """Look at one thing after another; with a campaign.toml, at its models as well, for which
+    minutes may be waited; ``say`` is told for what."""
     yield Finding("python", True, sys.version.split()[0])
     yield _sandbox()
     for folder in dict.fromkeys((Path.cwd(), Path(tempfile.gettempdir()))):
@@ -47,7 +49,7 @@ def examine(config: Path | None = None) -> Iterator[Finding]:
     yield _packaged_model()
     if config is not None:
         for settings in load_campaign(config).models:
-            yield from asyncio.run(_model(settings))
+            yield from asyncio.run(_model(settings, say))
 
 
 def _sandbox() -> Finding:
@@ -100,12 +102,12 @@ def _packaged_model() -> Finding:
     return Finding("packaged model", found, hint, needed=False)
 
 
-async def _model(settings: ModelSettings) -> list[Finding]:
+async def _model(settings: ModelSettings, say: Say) -> list[Finding]:
     """How one model of a campaign opens and, where that is known, what memory it takes."""
     model = load_kind(settings.kind, settings.name).Model(settings)
     subject = f"model {settings.name}"
     try:
-        facts = await model.open()
+        facts = await model.open(lambda doing: say(f"{subject}: {doing}"))
     except FairtrialError as error:
         return [Finding(subject, False, str(error))]
     finally:

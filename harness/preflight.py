@@ -138,7 +138,7 @@ async def _called(model: ModelRecord, ask: Ask, filler: str, tokens: int, where:
 
 def _what_is_wrong(completion: Completion) -> str | None:
     if completion.finish_reason == "context":
-        return "it had no room left: its context is smaller than it says"
+        return "it had no room left: its context is too small, or smaller than it says"
     if not completion.tool_calls:
         said = " ".join(completion.text.split())[:100]
         return f"it made none (tool_calls is null; it said {said!r})"

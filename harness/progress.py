@@ -80,6 +80,10 @@ class Progress:
             )
             self._live.start()
 
+    def opens(self, model: str, doing: str) -> None:
+        """Say what is waited for, which may be minutes."""
+        self._say(f"{model}: {doing}")
+
     def tries(self, model: str, observed: Mapping[str, Any]) -> None:
         """Say what was opened, and that it is being tried out, which may take a while."""
         if dialect := observed.get("dialect"):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -54,6 +55,7 @@ IN_A_ROW = 3
 class Watcher(Protocol):
     """Whoever shows a campaign to a person."""
 
+    def opens(self, model: str, doing: str) -> None: ...
     def tries(self, model: str, observed: Mapping[str, Any]) -> None: ...
     def tried(self, model: str, facts: Mapping[str, Any]) -> None: ...
     def began(self, work: Work, sandbox: Mapping[str, Any]) -> None: ...
@@ -320,7 +322,7 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
         for settings in work.campaign.models:
             model = models[settings.name]
             began = time.monotonic()
-            records[settings.name] = await _open_model(model, settings)
+            records[settings.name] = await _open_model(model, settings, watcher)
             cold = {"cold_start_seconds": round(time.monotonic() - began, 3)}
             if preflight and model.rehearses:
                 watcher.tries(settings.name, records[settings.name].observed)
@@ -352,8 +354,8 @@ async def _opened(work: Work, watcher: Watcher, *, preflight: bool) -> AsyncIter
             await model.close()
 
 
-async def _open_model(model: Model, settings: ModelSettings) -> ModelRecord:
-    observed = await model.open()
+async def _open_model(model: Model, settings: ModelSettings, watcher: Watcher) -> ModelRecord:
+    observed = await model.open(partial(watcher.opens, settings.name))
     price, source = price_of(settings, datetime.now(UTC))
     return ModelRecord(
         name=settings.name,

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,15 +29,19 @@ Files = Mapping[str, Path]
 class Hub:
     """``repos`` by name; ``gated`` names those that only who was let in may read. ``promised``
     is what a file's digest is said to be, where it is not the true one; ``breaks_after`` bytes,
-    once, a download is cut off; behind a ``portal``, something else answers."""
+    once, a download is cut off, and ``gone_after`` it for good; the next ``busy`` requests are
+    told to come back; behind a ``portal``, something else answers."""
 
     repos: Mapping[str, Files]
     gated: frozenset[str] = frozenset()
     promised: dict[str, str] = field(default_factory=dict)
     commit: str = COMMIT
     breaks_after: int | None = None
+    gone_after: bool = False
+    busy: int = 0
     portal: bool = False
     url: str = ""
+    close: Callable[[], None] = lambda: None
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
 
 
@@ -57,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         hub, path = self.hub, self.path.split("?")[0]
         hub.requests.append((self.command, path, self.headers.get("Authorization")))
+        if hub.busy:
+            hub.busy -= 1
+            self._say(503, b"")
+            return
         listing = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path)
         if listing:
             self._list(listing[1], listing[2])
@@ -128,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.breaks_after is not None and first == 0:
             part, self.hub.breaks_after = part[: self.hub.breaks_after], None
             self.close_connection = True
+            if self.hub.gone_after:
+                self.hub.close()
         self.wfile.write(part)
 
 
@@ -138,6 +148,7 @@ def hub_server(repos: Mapping[str, Files], *, gated: frozenset[str] = frozenset(
     handler = type("Handler", (_Handler,), {"hub": hub})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         hub.url = f"http://127.0.0.1:{server.server_port}"
+        hub.close = server.socket.close
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         try:

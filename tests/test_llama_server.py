@@ -1,4 +1,5 @@
-"""A llama-server that a campaign starts for itself: xllamacpp's, for real, with SmolLM2."""
+"""A llama-server that a campaign starts for itself, for real, with SmolLM2: the one that the PATH
+has, and where it has none, xllamacpp's."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -19,16 +22,20 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import ValidationError
 
 from harness import secrets
 from harness.errors import BadInput, InfrastructureFault
-from harness.models import Request
-from harness.models.llama_server import Model, Settings
-from harness.records import Prompt, Sampling
+from harness.models import Request, _telling
+from harness.models.llama_server import Model, Settings, log, process, supervisor
+from harness.records import Prompt, Reply, Sampling, ToolCall, Usage
+from harness.toolbox import schemas
 from tests.conftest import MakeCampaign, fairtrial
 from tests.llama_server import CHATML_WITH_TOOLS, smollm2
 
 EMBEDDED = "harness.models.llama_server.embedded"
+GENUINE = shutil.which("llama-server")
+KNOWN_AS = "llama-server b" if GENUINE else "xllamacpp 2"
 
 
 def settings(**changes: Any) -> Settings:
@@ -51,7 +58,12 @@ def request(run: str = "a", max_tokens: int = 8, seed: int = 7, **changes: Any) 
 def servers(parent: psutil.Process | None = None) -> list[psutil.Process]:
     """The servers below this process, or another."""
     children = (parent or psutil.Process()).children(recursive=True)
-    return [child for child in children if child.cmdline()[1:3] == ["-m", EMBEDDED]]
+    commands = {child: child.cmdline() for child in children}
+    return [
+        child
+        for child, command in commands.items()
+        if "--alias" in command and supervisor.__file__ not in command
+    ]
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -72,12 +84,12 @@ async def test_a_server_is_started_asked_and_ended() -> None:
     facts = await model.open()
     (server,) = servers()
     assert facts["sha256"].startswith("b179c952")
-    assert facts["server"].startswith("xllamacpp 2")
+    assert facts["server"].startswith(KNOWN_AS)
     assert facts["context_window"] == 512
     assert facts["slots"] == model.parallel == 2
     assert len(facts["template_sha256"]) == 64
-    assert facts["arguments"][:4] == ("--alias", "smollm2", "--ctx-size", "1024")
-    json.dumps(facts)
+    assert facts["arguments"][:4] == ["--alias", "smollm2", "--ctx-size", "1024"]
+    assert json.loads(json.dumps(facts)) == facts, "what is filed is what is compared with later"
     await model.probe()
     completion = await model.reply(request())
     assert completion.text
@@ -117,6 +129,54 @@ async def test_runs_are_decoded_together_and_the_sampling_is_sent_whole(model: M
     assert len(cold) == 1, "top_k = 1 leaves one token to draw"
 
 
+TERSE = """\
+{%- for message in messages -%}
+<|im_start|>{{ message.role }}
+{% if loop.first and tools %}{% for tool in tools %}{{ tool.function.name }} {% endfor %}{% endif %}
+{{ message.content or '' }}
+{%- for call in message.tool_calls or [] -%}
+<tool_call>{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson -}}
+}</tool_call>
+{%- endfor -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+"""
+"""A chat template of few words, after which SmolLM2 goes on with a call as those before."""
+
+
+def asked_and_called(file: str) -> tuple[Prompt, Reply]:
+    """A turn in which a file was asked for, and the tool called that reads it."""
+    call = ToolCall(id=f"call-{file}", name="fs_read", arguments=json.dumps({"path": file}))
+    reply = Reply(
+        turn=1,
+        text="",
+        tool_calls=(call,),
+        finish_reason="tool_calls",
+        usage=Usage(),
+        first_token_seconds=None,
+        model_seconds=None,
+    )
+    return Prompt(role="user", content=f"Read the file {file}"), reply
+
+
+async def test_calls_are_read_by_llama_cpps_own_parser(tmp_path: Path) -> None:
+    template = tmp_path / "terse.jinja"
+    template.write_text(TERSE)
+    model = Model(settings(template=str(template)))
+    await model.open()
+    before = [message for name in "abcd" for message in asked_and_called(f"{name}.txt")]
+    conversation = (*before, Prompt(role="user", content="Read the file e.txt"))
+    tools = schemas(("fs_read",))
+    completion = await model.reply(Request("a", 1, conversation, tools, 64, 7, Path()))
+    await model.close()
+    (call,) = completion.tool_calls
+    assert (call.name, json.loads(call.arguments)) == ("fs_read", {"path": "e.txt"})
+    assert completion.finish_reason == "tool_calls"
+    assert completion.text == ""
+
+
 async def test_a_server_that_dies_in_a_run_is_the_models_crash_and_is_started_again(
     model: Model,
 ) -> None:
@@ -149,12 +209,15 @@ async def test_a_server_that_was_killed_between_two_runs_is_started_by_a_probe(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"arguments": ("--no-such-thing",)}, "unrecognized arguments: --no-such-thing"),
-        ({"n_ctx": 9000}, "n_ctx is 9000, but the server made contexts of 8192 tokens"),
-        ({"n_ctx": 9000, "n_gpu_layers": 0}, "n_ctx is 9000, but the model was trained for 8192"),
-        ({"kv_type_k": "q9"}, "invalid choice: 'q9'"),
+        (
+            {"arguments": ("--no-such-thing",)},
+            "(invalid|unrecognized) arguments?: --no-such-thing",
+        ),
+        ({"n_ctx": 9000}, "n_ctx is 9000, but the model was trained for 8192; lower n_ctx"),
         ({"binary": "/no/such/llama-server"}, "no such program; mend its path"),
-        ({"template": "/no/such.jinja"}, "No such file; mend its path"),
+        ({"template": "/no/such.jinja"}, "No such file or directory; mend its path"),
+        ({"template": "/dev/null"}, "template /dev/null: no file; mend its path"),
+        ({"template": str(smollm2())}, "MiB are too many for a chat template"),
         ({"package": None, "path": "/gone.gguf"}, "No such file"),
     ],
 )
@@ -169,15 +232,84 @@ async def test_what_cannot_be_served_is_refused_in_a_sentence(
     assert servers() == []
 
 
-async def test_a_file_that_llama_server_cannot_load_is_refused_with_its_words(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (smollm2().read_bytes()[:50_000_000], r"m\.gguf: the file is cut short or damaged; fetch"),
+        (
+            smollm2().read_bytes()[:-100],
+            r"the file is cut short or damaged; fetch it again \(llama-server: .*'output_norm",
+        ),
+        (
+            smollm2().read_bytes().replace(b"llama", b"lamma"),
+            "does not know its architecture, 'lamma'; upgrade llama-server, or take another model",
+        ),
+        (
+            smollm2().read_bytes().replace(b"blk.3.attn_q", b"blk.3.attn_z"),
+            r"llama-server ended with 1: .*tensor 'blk\.3\.attn_q\.weight' not found; mend",
+        ),
+    ],
+    ids=["cut", "the last tensor cut", "another architecture", "a tensor renamed"],
+)
+async def test_a_file_that_cannot_be_loaded_is_refused_with_what_is_wrong_with_it(
+    tmp_path: Path, content: bytes, words: str
 ) -> None:
-    cut = tmp_path / "cut.gguf"
-    cut.write_bytes(smollm2().read_bytes()[:50_000_000])
-    model = Model(settings(package=None, path=str(cut)))
-    with pytest.raises(BadInput, match=r"(?i)llama-server .*fail"):
+    file = tmp_path / "m.gguf"
+    file.write_bytes(content)
+    model = Model(settings(package=None, path=str(file)))
+    with pytest.raises(BadInput, match=words) as raised:
         await model.open()
     await model.close()
+    assert "\n" not in str(raised.value)
+    assert servers() == []
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (b" \n", "it is empty; mend it, or leave it away"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"{% for m in messages %}{{ m.content", "llama.cpp cannot use the chat template; mend it"),
+    ],
+)
+async def test_a_template_that_cannot_be_used_is_refused(
+    tmp_path: Path, written: bytes, words: str
+) -> None:
+    template = tmp_path / "t.jinja"
+    template.write_bytes(written)
+    model = Model(settings(template=str(template)))
+    with pytest.raises(BadInput, match=words):
+        await model.open()
+    await model.close()
+    assert servers() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kv_type_k": "q9"}, "Input should be 'f32', 'f16'"),
+        ({"kv_type_v": "q8_0", "flash_attention": False}, "needs flash attention"),
+        ({"parallel": 257}, "less than or equal to 256"),
+        ({"threads": 5000}, "less than or equal to 512"),
+    ],
+)
+def test_settings_that_llama_server_does_not_take_are_refused(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        settings(**changes)
+
+
+async def test_a_port_that_was_taken_meanwhile_is_no_fault_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(process, "_free_port", lambda: held.getsockname()[1])
+        model = Model(settings())
+        with pytest.raises(BadInput, match="its port was taken by another program; try again"):
+            await model.open()
+        await model.close()
     assert servers() == []
 
 
@@ -237,6 +369,82 @@ async def test_a_server_that_never_gets_ready_is_given_up(tmp_path: Path) -> Non
     assert not [p for p in psutil.Process().children(recursive=True) if str(hung) in p.cmdline()]
 
 
+SLOW = f"""
+import runpy, time
+time.sleep(1)
+runpy.run_module({EMBEDDED!r}, run_name="__main__")
+"""
+
+
+async def test_what_is_waited_for_is_told_and_for_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_telling, "FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(_telling, "_NEXT_SECONDS", (0.2, 600))
+    told: list[str] = []
+    model = Model(settings(binary=str(program(tmp_path, SLOW))))
+    await model.open(told.append)
+    first, then, *_ = [line for line in told if "llama-server" in line]
+    assert first == "llama-server loads SmolLM2-135M-Instruct.Q4_1.gguf (0.1 GB) ..."
+    assert re.fullmatch(rf"{re.escape(first)} \d s", then)
+    before = len(told)
+    (server,) = servers()
+    server.kill()
+    assert gone([server])
+    await asyncio.sleep(0.5)
+    await model.probe()
+    await model.close()
+    again = told[before : before + 2]
+    assert again == ["llama-server was ended by SIGKILL; it is started again", first]
+
+
+def test_a_campaign_shows_what_it_waits_for_also_in_a_log(
+    make_campaign: MakeCampaign, tmp_path: Path
+) -> None:
+    hung = program(tmp_path, "import time; print('one moment', flush=True); time.sleep(600)")
+    models = CAMPAIGN.format(template=json.dumps(str(smollm2()))).replace(
+        f"template = {json.dumps(str(smollm2()))}", f"binary = '{hung}'\nstart_seconds = 4"
+    )
+    folder = make_campaign(models)
+    for command in ("run", "doctor"):
+        done = fairtrial(command, folder)
+        assert done.returncode == (2 if command == "run" else 3)
+        shown = " ".join(done.stdout.split())
+        assert "served: llama-server loads SmolLM2-135M-Instruct.Q4_1.gguf (0.1 GB) ..." in shown
+        assert "after start_seconds = 4; raise it, or see what holds it up (one moment)" in (
+            " ".join((done.stderr + done.stdout).split())
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "last_words"),
+    [
+        ("", "", ""),
+        ("one moment\n", "one moment", ""),
+        (
+            "0.00.1.2 I srv load_model: loading /cannot/fail.gguf\n"
+            "0.00.2.1 E llama_model_load: error: no 'a'\n"
+            "0.00.2.2 E srv load_model: failed to load model, 'm.gguf'\n"
+            "0.00.2.3 E llama_model_load: error: no 'a'\n"
+            "0.00.2.4 E srv llama_server: exiting due to model loading error\n",
+            "llama_model_load: error: no 'a'",
+            "llama_model_load: error: no 'a'",
+        ),
+        (
+            "error: first\nfine\nerror: second\nx.cpp:7: GGML_ASSERT(a) failed\n",
+            "error: first; error: second",
+            "error: second; x.cpp:7: GGML_ASSERT(a) failed",
+        ),
+        ("error: \x1b[31mred\x07\n", "error:  [31mred ", "error:  [31mred "),
+        ("exiting due to model loading error", *["exiting due to model loading error"] * 2),
+    ],
+)
+def test_a_log_tells_its_first_complaint_and_its_last(
+    said: str, cause: str, last_words: str
+) -> None:
+    assert (log.cause(said), log.last_words(said)) == (cause, last_words)
+
+
 async def test_a_program_that_is_no_llama_server_is_refused(tmp_path: Path) -> None:
     other = program(
         tmp_path,
@@ -294,9 +502,9 @@ def test_whoever_is_killed_leaves_no_server(victim: str) -> None:
             if victim == "parent":
                 run.kill()
             else:
-                supervisor = server.parent()
-                assert supervisor is not None
-                supervisor.kill()
+                between = server.parent()
+                assert between is not None
+                between.kill()
             assert gone([server])
         finally:
             run.kill()
@@ -360,7 +568,7 @@ def test_doctor_says_what_each_model_of_a_campaign_would_take(make_campaign: Mak
     done = fairtrial("doctor", make_campaign(local + served) / "campaign.toml")
     words = " ".join(done.stdout.split())
     assert re.search(r"memory of local: needs \d\.\d\d GB with workers = \d", words)
-    assert "template /no/such.jinja: No such file; mend its path" in words
+    assert "template /no/such.jinja: No such file or directory; mend its path" in words
     assert done.returncode != 0
 
 

@@ -142,16 +142,14 @@ async def test_types_that_llama_cpp_does_not_take_together_are_refused() -> None
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (smollm2().read_bytes()[:50_000_000], "the file is cut short or damaged; fetch it again"),
-        (smollm2().read_bytes()[:100_000], "the file is cut short or damaged; fetch it again"),
+        (smollm2().read_bytes()[:-100], "the file is cut short or damaged; fetch it again"),
         (b"GGUF\x03\0\0\0" + bytes(16), "llama.cpp cannot load it"),
-        (b"GGUF\x03\0\0\0" + b"\xff" * 64, "the file is cut short or damaged"),
         (
             smollm2().read_bytes().replace(b"llama", b"lamma"),
             "does not know its architecture, 'lamma'",
         ),
     ],
-    ids=["tensors cut", "header cut", "empty", "hostile counts", "other architecture"],
+    ids=["the last tensor cut", "empty", "other architecture"],
 )
 async def test_a_file_that_llama_cpp_cannot_load_is_refused_in_a_sentence(
     tmp_path: Path, content: bytes, words: str

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -91,7 +92,7 @@ async def test_a_home_folder_of_nobody_is_refused() -> None:
     [
         (b"", "no GGUF file"),
         (b"PK\x03\x04 a zip", "no GGUF file"),
-        (b"GGUF\x03", "cut short; fetch it again"),
+        (b"GGUF\x03", "cut short or damaged; fetch it again"),
         (header(1), "version 1 cannot be read, only 2 and 3; convert the model anew"),
         (header(99), "version 99 cannot be read"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "another byte order"),
@@ -188,6 +189,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield server
 
 
+NOBODY = "http://127.0.0.1:9"
+
 FETCH = """
 import asyncio, json, sys
 from harness.errors import BadInput
@@ -207,9 +210,10 @@ needed to have another."""
 
 
 def fetch(
-    hub: Hub | None, tmp_path: Path, name: str, **env: str
+    hub: Hub | str | None, tmp_path: Path, name: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    address = hub.url if hub is not None else "http://127.0.0.1:9"
+    """Fetch from a hub, or whatever is at an address; by default from where nobody answers."""
+    address = hub.url if isinstance(hub, Hub) else hub or NOBODY
     return subprocess.run(
         [sys.executable, "-c", FETCH, name],
         env={**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": address, **env},
@@ -296,6 +300,42 @@ def test_offline_what_is_not_in_the_cache_is_refused(hub: Hub, tmp_path: Path) -
     elsewhere = fetch(hub, tmp_path, f"hf:{REPO}:{NAME}")
     assert words in elsewhere.stderr
     assert "Traceback" not in offline.stderr + elsewhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "env", "words"),
+    [
+        (NOBODY, {}, r"\(127\.0\.0\.1: .*Connection refused\)"),
+        ("http://no-such-host.invalid", {}, r"\(no-such-host\.invalid: .+\)"),
+        ("http://elsewhere.invalid", {"HTTP_PROXY": NOBODY}, r"\(.*Connection refused\)"),
+    ],
+    ids=["refused", "no such host", "no proxy"],
+)
+def test_a_hub_that_nobody_answers_for_is_refused_at_once_in_one_line(
+    tmp_path: Path, address: str, env: dict[str, str], words: str
+) -> None:
+    done = fetch(address, tmp_path, f"hf:{REPO}:{NAME}", **env)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, "nothing is told of tries that were in vain"
+    assert re.search(rf"Hugging Face cannot be reached {words}; go online once", done.stderr)
+
+
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub: Hub, tmp_path: Path) -> None:
+    hub.busy = 3  # the first look, huggingface_hub's own, and the first that it repeats
+    done = fetch(hub, tmp_path, f"hf:{REPO}:{NAME}")
+    assert done.returncode == 0, done.stderr
+    assert hub.busy == 0
+
+
+def test_a_hub_that_is_lost_for_good_in_a_download_is_no_traceback(
+    hub: Hub, tmp_path: Path
+) -> None:
+    hub.breaks_after, hub.gone_after = 100_000, True
+    done = fetch(hub, tmp_path, f"hf:{REPO}:{NAME}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Trying to resume download" in done.stderr
+    assert "Hugging Face cannot be reached (127.0.0.1: " in done.stderr.splitlines()[-1]
 
 
 def test_a_download_that_breaks_off_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:

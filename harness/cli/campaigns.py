@@ -177,7 +177,11 @@ def doctor(
     console = Console()
     config = CampaignFolder.find(campaign).config if campaign else None
     sick = False
-    for finding in examine(config):
+
+    def say(doing: str) -> None:
+        console.print(Text(f"        {one_line(doing)}", "dim"))
+
+    for finding in examine(config, say):
         sick |= finding.needed and not finding.works
         mark, style = (
             ("ok     ", "green")

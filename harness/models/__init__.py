@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field
 
 from harness.errors import BadInput, did_you_mean
+from harness.models._telling import Say, silent
 from harness.records import Completion, Message, Price, Record, Sampling, ToolSchema
 
 
@@ -74,9 +75,10 @@ class Model(Protocol):
     rehearses: bool
     """Whether it can be tried out before the first run; a script only knows its tasks."""
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Make ready and return what was observed (digests, versions, template, and
-        ``context_window`` in tokens where it is known).
+        ``context_window`` in tokens where it is known). Whatever is waited for, now or later on,
+        is told to ``say``.
 
         Raises BadInput where the person must act first: no such file, key unset, refused.
         """

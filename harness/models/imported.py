@@ -11,6 +11,7 @@ from pydantic import Field
 
 from harness.errors import BadInput
 from harness.models import ModelSettings, Request
+from harness.models._telling import Say, silent
 from harness.records import Completion
 
 
@@ -32,7 +33,7 @@ class Model:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Raises BadInput: there is nothing here to be opened."""
         raise self._refusal()
 

@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
 from harness.errors import BadInput
 from harness.models import ModelSettings, Request
+from harness.models._telling import Say, silent
 from harness.records import Completion, Record, Reply, ToolCall
 from harness.toml_file import validate
 from harness.variant import MarkError, render
@@ -119,7 +120,7 @@ class Model:
         self._given = script
         self._scripts: dict[Path, Script] = {}
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Read the script where it is a file; the tasks' own are read as they are played."""
         if self._settings.file is not None:
             self._load(self._settings.file)

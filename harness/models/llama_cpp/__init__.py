@@ -1,7 +1,9 @@
 """A local GGUF file, through llama-cpp-python as the token engine, in worker processes.
 
     source.py      where the file comes from (hub.py: Hugging Face; digest.py: its SHA-256)
+    header.py      what the file says of itself, and whether it is all there
     memory.py      whether it fits, before it is loaded (measure.py: what llama.cpp says of it)
+    complaints.py  what llama.cpp's errors mean
     pool.py        the workers, and which run sits where
     process.py     a worker seen from here: started, asked, killed
     protocol.py    what this side and a worker say to each other
@@ -36,20 +38,21 @@ from harness import dialects
 from harness.dialects import Dialect
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
+from harness.models._telling import Say, silent, told
 from harness.models.llama_cpp.memory import Estimate, Placement, Shape, estimate, free_memory
 from harness.models.llama_cpp.pool import Pool
 from harness.models.llama_cpp.protocol import Failed, Generate, Generated, Load
 from harness.models.llama_cpp.source import find, home_expanded
 from harness.records import Completion, Usage
 
-__all__ = ["Model", "Settings"]
+__all__ = ["UNQUANTISED", "KvType", "Model", "Settings", "read_template"]
 
 KvType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 _INT32 = 0x7FFF_FFFF
 """The greatest number that llama.cpp takes."""
 _LONGEST_TEMPLATE = 4 << 20
 """Bytes; those of the known families have up to 50 thousand."""
-_UNQUANTISED = ("f32", "f16", "bf16")
+UNQUANTISED = ("f32", "f16", "bf16")
 
 
 class Settings(ModelSettings):
@@ -130,7 +133,7 @@ class Settings(ModelSettings):
                 f"n_batch = {self.n_batch} has no room for a token of each of batch = {self.batch} "
                 "runs; raise n_batch"
             )
-        if self.kv_type_v not in _UNQUANTISED and not self.flash_attention:
+        if self.kv_type_v not in UNQUANTISED and not self.flash_attention:
             raise ValueError(
                 f"kv_type_v = {self.kv_type_v!r} needs flash_attention = true, which is not exact"
             )
@@ -164,7 +167,7 @@ class Model:
         if settings.dialect != "auto":
             dialects.load(settings.dialect, self._where)
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Find and hash the file, load it in a worker, and say what was found."""
         if importlib.util.find_spec("llama_cpp") is None:
             raise BadInput(
@@ -172,7 +175,7 @@ class Model:
                 "pip install 'fairtrial[local]' (it is compiled, which takes minutes)"
             )
         settings = self._settings
-        source = await find(settings.path, settings.package, self._where)
+        source = await find(settings.path, settings.package, self._where, say)
         memory = await estimate(
             source,
             self._shape(),
@@ -182,10 +185,11 @@ class Model:
             where=self._where,
         )
         self.parallel = memory.workers * settings.batch
-        found = await source.facts(self._where)
+        found = await source.facts(self._where, say)
         load = self._load(source.path, self._cache_bytes(memory))
         self._pool = Pool(load, memory.workers, self._where, settings.stall_seconds)
-        ready = await self._pool.open()
+        async with told(say, f"loads {source.known_as}"):
+            ready = await self._pool.open()
         self._dialect = dialects.load(ready.dialect, self._where)
         return {
             **found,
@@ -264,10 +268,11 @@ class Model:
 
     def _load(self, path: Path, cache_bytes: int) -> Load:
         settings = self._settings
+        given = settings.template
         return Load(
             path=str(path),
             dialect=settings.dialect,
-            template=_text(settings.template, self._where),
+            template=None if given is None else read_template(given, self._where),
             template_arguments=settings.template_arguments,
             today=settings.today,
             n_ctx=settings.n_ctx,
@@ -304,10 +309,8 @@ class Model:
         )
 
 
-def _text(template: str | None, where: str) -> str | None:
-    """The text of the template's file; raises BadInput where it cannot be read."""
-    if template is None:
-        return None
+def read_template(template: str, where: str) -> str:
+    """The text of the file that ``template`` names; raises BadInput where it cannot be read."""
     path = home_expanded(template, where)
     try:
         size = path.stat().st_size

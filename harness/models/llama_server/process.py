@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 import secrets
 import signal
 import socket
@@ -20,16 +19,14 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput
-from harness.models.llama_server import supervisor
+from harness.models.llama_server import log, supervisor
 from harness.secrets import keep, redacted
 
 _LAST_WORDS = 20_000
 """Characters of its log that are kept."""
 
-_TELLING = re.compile(
-    r"error|fail|invalid|unknown|unrecognized|cannot|unable|usage:", re.IGNORECASE
-)
-_LONGEST_WORDS = 300
+_LOADING = 503
+"""What llama-server answers while it loads the model."""
 
 _LOOK_SECONDS = 0.1
 _NOTICE_SECONDS = 2.0
@@ -82,6 +79,24 @@ class Server:
     async def start(cls, command: Sequence[str], where: str, start_seconds: float) -> Self:
         """Start ``command`` and wait until it is healthy. Raises BadInput, a sentence that
         ``where`` opens, where it ends or is not healthy within ``start_seconds``."""
+        server = await cls._run(command)
+        try:
+            async with asyncio.timeout(start_seconds):
+                server.properties = await server._healthy(where)
+        except TimeoutError:
+            await server.end()
+            at = log.last_line(server._said) or "it said nothing"
+            raise BadInput(
+                f"{where}: llama-server was not ready after start_seconds = {start_seconds:g}; "
+                f"raise it, or see what holds it up ({at})"
+            ) from None
+        except BaseException:
+            await server.end()
+            raise
+        return server
+
+    @classmethod
+    async def _run(cls, command: Sequence[str]) -> Self:
         key = secrets.token_urlsafe(32)
         keep(key)
         port = _free_port()
@@ -95,45 +110,40 @@ class Server:
             stderr=STDOUT,
             env={**kept, "LLAMA_API_KEY": key, "GGML_NO_BACKTRACE": "1"},
         )
-        server = cls(process, port, key)
-        try:
-            async with asyncio.timeout(start_seconds):
-                server.properties = await server._healthy(where)
-        except TimeoutError:
-            await server.end()
-            raise BadInput(
-                f"{where}: llama-server was not ready after start_seconds = {start_seconds:g}; "
-                f"raise it, or see what holds it up ({server.last_words or 'it said nothing'})"
-            ) from None
-        except BaseException:
-            await server.end()
-            raise
-        return server
+        return cls(process, port, key)
 
     @property
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    @property
-    def last_words(self) -> str:
-        """What tells most of the end of its log, in one line."""
-        lines = [" ".join(line.split()) for line in self._said.splitlines() if line.strip()]
-        telling = [line for line in lines if _TELLING.search(line)] or lines
-        words = redacted("; ".join(telling[-3:]))[-_LONGEST_WORDS:]
-        return "".join(c if c.isprintable() else " " for c in words)
-
     async def obituary(self) -> str | None:
         """How the server ended, if it did: it may have hung up a moment before."""
+        if not await self._ended():
+            return None
+        words = log.last_words(self._said)
+        return f"llama-server {self._how()}" + (f": {words}" if words else "")
+
+    def _refusal(self, where: str) -> BadInput:
+        """Why it ended before it was ready."""
+        if (mended := log.why_not(self._said)) is not None:
+            return BadInput(f"{where}: {mended} (llama-server: {log.cause(self._said)})")
+        words = f": {cause}" if (cause := log.cause(self._said)) else ""
+        advice = "mend its settings or arguments"
+        return BadInput(f"{where}: llama-server {self._how()}{words}; {advice}")
+
+    async def _ended(self) -> bool:
+        """Whether it has ended, or does so in a moment."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_NOTICE_SECONDS):
                 await self._process.wait()
-        if self.alive:
-            return None
-        await self._hear_out()
+        if not self.alive:
+            await self._hear_out()
+        return not self.alive
+
+    def _how(self) -> str:
         code = self._process.returncode
         assert code is not None
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        return f"llama-server {how}" + (f": {self.last_words}" if self.last_words else "")
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
     async def end(self) -> None:
         """End it and wait until it is gone. May be called twice."""
@@ -161,11 +171,24 @@ class Server:
         async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=10) as client:
             while self.alive:
                 with suppress(httpx2.TransportError):
-                    if (await client.get(f"{self.address}/health")).status_code == 200:
-                        answer = await client.get(f"{self.address}/props")
-                        return _properties(answer.content, where)
+                    status = (await client.get(f"{self.address}/health")).status_code
+                    if status == 200:
+                        return await self._ask_properties(client, where)
+                    if status != _LOADING and not await self._ended():
+                        raise _another(where, "/health")
                 await asyncio.sleep(_LOOK_SECONDS)
-        raise BadInput(f"{where}: {await self.obituary()}; mend its settings or arguments")
+        await self._ended()
+        raise self._refusal(where)
+
+    async def _ask_properties(self, client: httpx2.AsyncClient, where: str) -> Properties:
+        answer = await client.get(f"{self.address}/props")
+        try:
+            return Properties.model_validate_json(answer.content)
+        except ValidationError:
+            pass
+        if await self._ended():  # and another program, which has the port, has answered
+            raise self._refusal(where)
+        raise _another(where, "/props")
 
     async def _listen(self) -> None:
         """Keep the end of what it writes."""
@@ -174,14 +197,11 @@ class Server:
             self._said = (self._said + data.decode(errors="replace"))[-_LAST_WORDS:]
 
 
-def _properties(answer: bytes, where: str) -> Properties:
-    try:
-        return Properties.model_validate_json(answer)
-    except ValidationError:
-        raise BadInput(
-            f"{where}: the program answers, but not at /props as llama-server does; upgrade it, or "
-            "mend binary or arguments"
-        ) from None
+def _another(where: str, path: str) -> BadInput:
+    return BadInput(
+        f"{where}: the program answers, but not at {path} as llama-server does; upgrade it, or "
+        "mend binary or arguments"
+    )
 
 
 def _free_port() -> int:

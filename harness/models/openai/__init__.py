@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request
+from harness.models._telling import Say, silent
 from harness.models.openai.connection import connect, read_key
 from harness.models.openai.faults import is_context_full, translated
 from harness.models.openai.messages import chat_request
@@ -67,7 +68,7 @@ class Model:
         self._heart: asyncio.Task[None] | None = None
         self._last_used = 0.0
 
-    async def open(self) -> dict[str, Any]:
+    async def open(self, say: Say = silent) -> dict[str, Any]:
         """Check that the endpoint answers; any answer of HTTP but 401 and 403 will do.
 
         Returns the address, the client's version, the server's name for itself and, where it
