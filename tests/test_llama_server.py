@@ -267,7 +267,7 @@ async def test_a_file_that_cannot_be_loaded_is_refused_with_what_is_wrong_with_i
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        (b" \n", "it is empty; mend it, or leave it away"),
+        (b" \n", "it is empty; mend its path"),
         (b"\xff\xfe", "not UTF-8"),
         (b"{% for m in messages %}{{ m.content", "llama.cpp cannot use the chat template; mend it"),
     ],

@@ -310,7 +310,8 @@ class Model:
 
 
 def read_template(template: str, where: str) -> str:
-    """The text of the file that ``template`` names; raises BadInput where it cannot be read."""
+    """The text of the file that ``template`` names; raises BadInput where it cannot be read, or
+    has none."""
     path = home_expanded(template, where)
     try:
         size = path.stat().st_size

@@ -282,6 +282,5 @@ def _options(settings: Settings, source: Source, where: str) -> tuple[str, ...]:
 def _template(template: str | None, where: str) -> Path | None:
     if template is None:
         return None
-    if not read_template(template, where).strip():
-        raise BadInput(f"{where}: template {template}: it is empty; mend it, or leave it away")
+    read_template(template, where)  # refuses what is none
     return home_expanded(template, where).absolute()
