@@ -123,9 +123,7 @@ class ChaosProxy:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def inject(
-        self, fault: Fault, *, where: Where = everywhere, times: int | None = None
-    ) -> None:
+    def inject(self, fault: Fault, *, where: Where = everywhere, times: int | None = None) -> None:
         """Spoil the requests of ``where``: so many, or else all until ``heal``."""
         self.choose.append(_Injection(fault, where, times))
 
