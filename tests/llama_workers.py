@@ -10,7 +10,7 @@ import psutil
 
 from harness.models.llama_cpp import Model
 from harness.records import Completion
-from tests.waiting import cpu_seconds, until_then
+from tests.waiting import HANGS, cpu_seconds, until_then
 
 
 def workers_of(model: Model) -> list[psutil.Process]:
@@ -33,6 +33,15 @@ def impatient(model: Model, seconds: float) -> None:
     for post in model._pool._posts:
         if post.worker is not None:
             post.worker._stall_seconds = seconds
+
+
+async def at_rest(worker: psutil.Process) -> None:
+    """Return once it only waits for something to do."""
+    async with asyncio.timeout(HANGS):
+        looks = 0
+        while looks < 20:
+            looks = looks + 1 if worker.status() == psutil.STATUS_SLEEPING else 0
+            await asyncio.sleep(0.005)
 
 
 async def caught_at_work(
