@@ -372,6 +372,9 @@ JSON = ["{", "}", "[", "]", ":", ",", '"', "\\", '"a"', '{"name": "ls", "argumen
 MENTIONS = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]|\w+|\s+|.", re.DOTALL)
 
 
+TAG = re.compile(r"<[^<>]*\w[^<>]*>|\[/?[A-Z][A-Z_ ]*\]")
+
+
 def example(name: str) -> str:
     """How the dialect's docstring shows a call, from its first mark on."""
     text = importlib.import_module(f"harness.dialects.{name}").__doc__ or ""
@@ -405,7 +408,8 @@ def test_a_text_without_a_mark_of_the_family_is_said_as_it_stands(
     name: str, pieces: list[str]
 ) -> None:
     text = "".join(pieces)
-    if not re.search(ALL[name].markup, text):
+    # Hypothesis draws words out of the code as well: tags of thoughts, and of a turn's end.
+    if not re.search(ALL[name].markup, text) and not TAG.search(text):
         assert ALL[name].parse(text, 1) == Parsed(text.strip())
 
 
