@@ -27,7 +27,6 @@ import asyncio
 import json
 import socket
 import struct
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -97,18 +96,12 @@ class _Injection:
     fault: Fault
     where: Where
     times: int | None
-    seconds: float | None
-    until: float | None = None
 
     def __call__(self, asked: Asked) -> Fault | None:
-        now = time.monotonic()
-        spent = self.times == 0 or (self.until is not None and now > self.until)
-        if spent or not self.where(asked):
+        if self.times == 0 or not self.where(asked):
             return None
         if self.times is not None:
             self.times -= 1
-        if self.seconds is not None and self.until is None:
-            self.until = now + self.seconds
         return self.fault
 
 
@@ -130,16 +123,9 @@ class ChaosProxy:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    def inject(
-        self,
-        fault: Fault,
-        *,
-        where: Where = everywhere,
-        times: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """Spoil the requests of ``where``: so many, or for so long after the first; else all."""
-        self.choose.append(_Injection(fault, where, times, seconds))
+    def inject(self, fault: Fault, *, where: Where = everywhere, times: int | None = None) -> None:
+        """Spoil the requests of ``where``: so many, or else all until ``heal``."""
+        self.choose.append(_Injection(fault, where, times))
 
     def heal(self) -> None:
         """Spoil nothing any more. What hangs goes on hanging."""

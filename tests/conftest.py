@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ORACLE = """
 [[models]]
@@ -29,7 +30,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
     # Children would inherit it, and be deaf to the Ctrl-C that tests send them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How long an example takes says nothing of the code where others keep the machine busy.
+settings.register_profile(
+    "any machine",
+    parent=settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
+
 MakeCampaign = Callable[..., Path]
+
+
+def pytest_unconfigure() -> None:
+    """Close what llama-cpp-python opens when it is imported, and leaves open: /dev/null, twice."""
+    if utils := sys.modules.get("llama_cpp._utils"):
+        utils.outnull_file.close()
+        utils.errnull_file.close()
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -47,7 +64,7 @@ def fairtrial(
         env={**os.environ, **(env or {}), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
 

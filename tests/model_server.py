@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,11 +71,13 @@ class Question:
 
 @dataclass
 class ModelServer:
-    """A running server: its port, who plays, how long each takes, and all that it was asked."""
+    """A running server: its port, who plays, and all that it was asked. Each takes so many
+    ``seconds``, or until it is ``enough``."""
 
     players: dict[str, Play]
     port: int = 0
     seconds: float = 0.0
+    enough: Callable[[], bool] = lambda: False
     asked: list[Question] = field(default_factory=list)
 
     async def list_models(self, _: web.Request) -> web.Response:
@@ -83,7 +86,9 @@ class ModelServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         question = Question(await request.json())
         self.asked.append(question)
-        await asyncio.sleep(self.seconds)
+        until = time.monotonic() + self.seconds
+        while time.monotonic() < until and not self.enough():
+            await asyncio.sleep(0.01)
         if "tools" not in question.body:
             return await _stream(request, Completion(text="ok", finish_reason="stop"), question)
         reply = self.players[question.body["model"]](question)

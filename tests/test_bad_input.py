@@ -79,7 +79,9 @@ def test_what_is_wrong_in_a_campaign_is_named(
 def test_a_folder_that_cannot_be_written(make_campaign: MakeCampaign) -> None:
     folder = make_campaign(NOTHING)
     if os.geteuid() == 0:
-        subprocess.run(["mount", "--bind", folder, folder], check=True)
+        bound = subprocess.run(["mount", "--bind", folder, folder], check=False)
+        if bound.returncode != 0:
+            pytest.skip("root can write anywhere, and can mount nothing here")
         subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
     else:
         folder.chmod(0o500)

@@ -32,7 +32,7 @@ def test_a_table_of_local_models_has_all_its_rows(table: str, rows: dict[str, in
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr
     found = {

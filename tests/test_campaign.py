@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from harness.store import LEDGER_ENTRY, AttemptEntry, CampaignFolder, last_outcome
 from harness.task import BUILT_IN
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, evidence, fairtrial
+from tests.waiting import HANGS, until
 
 ONE_AT_A_TIME = "[infrastructure]\nconcurrency = 1\n"
 """Slow enough for a test to step in between two runs."""
@@ -39,10 +39,9 @@ def start(folder: Path) -> subprocess.Popen[str]:
 def stop_after(folder: Path, runs: int, with_signal: signal.Signals) -> tuple[int, str]:
     """Start a campaign and send it a signal once so many runs are finished."""
     with start(folder) as process:
-        while finished_runs(folder) < runs and process.poll() is None:
-            time.sleep(0.01)
+        until(lambda: finished_runs(folder) >= runs or process.poll() is not None)
         process.send_signal(with_signal)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=HANGS)
     return process.returncode, errors
 
 
@@ -172,10 +171,9 @@ def test_a_campaign_in_the_background_of_a_script_can_be_asked_to_stop(
     with subprocess.Popen(["sh", "-c", f"{words} & echo $!; wait $!"], **PIPES) as shell:
         assert shell.stdout is not None
         process = int(shell.stdout.readline())
-        while finished_runs(folder) < 2:
-            time.sleep(0.01)
+        until(lambda: finished_runs(folder) >= 2)
         os.kill(process, signal.SIGTERM)
-        _, errors = shell.communicate(timeout=60)
+        _, errors = shell.communicate(timeout=HANGS)
     assert "runs are finished and kept" in errors
     entries = (folder / "data" / "ledger.jsonl").read_text()
     assert entries.count('"event":"begun"') == entries.count('"event":"ended"')
@@ -186,12 +184,11 @@ def test_of_two_at_once_on_one_campaign_the_second_is_refused(
 ) -> None:
     folder = make_campaign(ORACLE + ONE_AT_A_TIME, runs_per_task=5)
     with start(folder) as first:
-        while finished_runs(folder) < 1:
-            time.sleep(0.01)
+        until(lambda: finished_runs(folder) >= 1 or first.poll() is not None)
         first.send_signal(signal.SIGSTOP)
         second = fairtrial("run", folder)
         first.send_signal(signal.SIGCONT)
-        first.communicate(timeout=120)
+        first.communicate(timeout=HANGS)
     assert (first.returncode, second.returncode) == (0, 2)
     assert f"already being run by process {first.pid}" in second.stderr
 

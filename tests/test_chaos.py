@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import cycle
 from pathlib import Path
@@ -27,6 +27,7 @@ from tests.chaos_faults import ANSWERS, CUTS, LIMITS, STOPS, Truth
 from tests.chaos_proxy import Asked, ChaosProxy, Choose, Point, chaos_proxy, in_turn, since
 from tests.chaos_proxy import Fault as Spoil
 from tests.model_server import ModelServer, Play, model_server
+from tests.waiting import until_then
 from verification.verify import write
 
 FIRST_STEPS = "first-steps-v1"
@@ -189,11 +190,6 @@ def after(attempts: int, do: Callable[[], object]) -> Callable[[Counter[str]], N
     return count
 
 
-async def later(seconds: float, do: Callable[[], Awaitable[None]]) -> None:
-    await asyncio.sleep(seconds)
-    await do()
-
-
 def struck(asked: Asked) -> bool:
     """In the first turn of the first task, the last of the second, a middle one of the fourth."""
     places = {"count.txt": 1, "table books": 2, "start.txt": 2}
@@ -223,7 +219,7 @@ async def test_a_fault_becomes_its_cause_in_whichever_turn_it_strikes(
     truth = EVERY[name]
     async with link() as (_, proxy):
         proxy.inject(truth.fault, where=struck)
-        limit = 0.5 if truth.cause == "timeout" else 30.0
+        limit = 2.0 if truth.cause == "timeout" else 30.0
         campaign = make(tmp_path, {"oracle": proxy.base_url}, limit=limit)
         standing = await play(campaign)
     assert found(campaign) == {("infrastructure_error", truth.cause): 3, ("pass", None): 1}
@@ -243,7 +239,7 @@ async def test_a_fault_for_good_is_never_scored_and_leaves_the_rest_owed(
     truth = EVERY[name]
     async with link() as (_, proxy):
         proxy.inject(truth.fault, where=since(in_turn(turn)))
-        limit = 0.5 if truth.cause == "timeout" else 30.0
+        limit = 2.0 if truth.cause == "timeout" else 30.0
         campaign = make(tmp_path, {"oracle": proxy.base_url}, limit=limit)
         standing = await play(campaign)
     assert set(found(campaign)) == {("infrastructure_error", truth.cause)}
@@ -310,7 +306,7 @@ async def test_faults_that_pass_leave_repeats_in_the_transcript_and_nothing_in_t
     ]
     async with link() as (_, proxy):
         proxy.choose.append(each_once(every, met))
-        keys: dict[str, Any] = {"retries": 1, "attempts": 3, "patience": 0.5}
+        keys: dict[str, Any] = {"retries": 1, "attempts": 3, "patience": 10.0}
         campaign = make(tmp_path, {"oracle": proxy.base_url}, runs=RUNS, **keys)
         standing = await play(campaign)
     assert standing.owed == 0
@@ -329,8 +325,8 @@ async def test_a_fault_that_only_a_new_attempt_mends_is_kept_and_not_in_the_evid
     every = [EVERY[name] for name in ("first byte: stall", "400 ours", "stream: stall")]
     async with link() as (_, proxy):
         proxy.choose.append(each_once(every, met))
-        keys: dict[str, Any] = {"retries": 1, "attempts": 4, "patience": 0.5, "concurrency": 8}
-        campaign = make(tmp_path, {"oracle": proxy.base_url}, runs=RUNS, limit=1.0, **keys)
+        keys: dict[str, Any] = {"retries": 1, "attempts": 4, "patience": 10.0, "concurrency": 8}
+        campaign = make(tmp_path, {"oracle": proxy.base_url}, runs=RUNS, limit=3.0, **keys)
         standing = await play(campaign)
     assert standing.owed == 0
     assert len(met) == TURNS
@@ -346,19 +342,23 @@ async def test_an_outage_in_the_middle_of_a_campaign_is_waited_out(
     async with link() as (_, proxy):
         again: list[asyncio.Task[None]] = []
 
-        def begin(ended: Counter[str]) -> None:
-            if ended.total() != 5:
-                return
+        async def end() -> None:
+            await until_then(lambda: "paused" in told(campaign))
+            await asyncio.sleep(0.5)  # for some probes that find nobody
+            proxy.heal()
+            if how == "down":
+                await proxy.mend()
+
+        def begin() -> None:
             if how == "down":
                 proxy.cut()
-                again.append(asyncio.create_task(later(2, proxy.mend)))
             else:
-                fault = EVERY["503 page" if how == "503" else "first byte: stall"].fault
-                proxy.inject(fault, seconds=2)
+                proxy.inject(EVERY["503 page" if how == "503" else "first byte: stall"].fault)
+            again.append(asyncio.create_task(end()))
 
-        keys: dict[str, Any] = {"retries": 1, "attempts": 1, "patience": 0.5, "concurrency": 4}
-        campaign = make(tmp_path, {"oracle": proxy.base_url}, runs=RUNS, limit=1.0, **keys)
-        standing = await play(campaign, begin)
+        keys: dict[str, Any] = {"retries": 1, "attempts": 1, "patience": 10.0, "concurrency": 4}
+        campaign = make(tmp_path, {"oracle": proxy.base_url}, runs=RUNS, limit=3.0, **keys)
+        standing = await play(campaign, after(5, begin))
     assert standing.owed == 0
     assert found(campaign) == ALL_PASSED
     assert told(campaign) == ["paused", "resumed"]
@@ -395,7 +395,7 @@ async def test_while_one_model_is_waited_for_the_other_one_goes_on(tmp_path: Pat
             if ended["here"] == 4 * RUNS and not again:
                 again.append(asyncio.create_task(far.mend()))
 
-        keys: dict[str, Any] = {"retries": 1, "attempts": 1, "patience": 0.5, "concurrency": 2}
+        keys: dict[str, Any] = {"retries": 1, "attempts": 1, "patience": 10.0, "concurrency": 2}
         urls = {"here": proxy.base_url, "there": far.base_url}
         campaign = make(tmp_path, urls, runs=RUNS, **keys)
         standing = await play(campaign, follow)
@@ -413,28 +413,31 @@ async def test_while_one_model_is_waited_for_the_other_one_goes_on(tmp_path: Pat
 async def test_rate_limits_slow_requests_down_and_they_speed_up_again(
     tmp_path: Path, name: str, calm: dict[str, object]
 ) -> None:
-    unlimited_from: list[int] = []
-    crowd: list[int] = []
+    unlimited: list[int] = []
+    """How many were under way as each request came, since there is no limit any more."""
+
     async with link() as (server, proxy):
-        server.seconds = 0.05
+
+        def slowed_down() -> bool:
+            words = [entry.detail or "" for entry in ledger(campaign) if entry.event == "slowed"]
+            return any("then 1 request" in each or "then 2 requests" in each for each in words)
 
         def at_most_two(asked: Asked) -> Spoil | None:
-            crowd.append(proxy.under_way)
-            return EVERY[name].fault if proxy.under_way > 2 and not unlimited_from else None
-
-        def lift(ended: Counter[str]) -> None:
-            if ended.total() == RUNS:
-                unlimited_from.append(len(crowd))
+            if slowed_down():
+                unlimited.append(proxy.under_way)
+            return EVERY[name].fault if proxy.under_way > 2 and not unlimited else None
 
         proxy.choose.append(at_most_two)
+        # Each takes long enough for others to come, until enough have.
+        server.seconds, server.enough = 2.0, lambda: max(unlimited[8:], default=0) > 2
         campaign = make(
-            tmp_path, {"oracle": proxy.base_url}, runs=RUNS, patience=0.5, concurrency=8
+            tmp_path, {"oracle": proxy.base_url}, runs=RUNS, patience=10.0, concurrency=8
         )
-        standing = await play(campaign, lift)
+        standing = await play(campaign)
     assert standing.owed == 0
     assert found(campaign) == ALL_PASSED
     assert set(told(campaign)) == {"slowed"}
-    assert max(crowd[unlimited_from[0] :]) > 2
+    assert max(unlimited[8:]) > 2  # the first ones may have been under way before
     assert evidence(campaign) == calm
 
 
@@ -461,7 +464,7 @@ async def test_what_a_model_does_badly_is_never_anybody_elses_fault(
         if disturbed:
             repeated = [EVERY[name] for name in ("stream: reset", "503 page", "unfinished call")]
             proxy.choose.append(each_once(repeated, []))
-        keys: dict[str, Any] = {"retries": 2, "attempts": 1, "patience": 0.5, "concurrency": 8}
+        keys: dict[str, Any] = {"retries": 2, "attempts": 1, "patience": 10.0, "concurrency": 8}
         campaign = make(tmp_path, dict.fromkeys(HONEST, proxy.base_url), **keys)
         standing = await play(campaign)
     assert standing.owed == 0

@@ -373,6 +373,17 @@ def test_what_is_no_log_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "sums").exists()
 
 
+def test_a_log_whose_contents_point_past_its_end_is_refused(log: Path, tmp_path: Path) -> None:
+    broken = bytearray(log.read_bytes())
+    for entry in re.finditer(rb"PK\x01\x02", log.read_bytes()):  # of the zip's list of its files
+        offset = entry.start() + 42
+        broken[offset : offset + 4] = len(broken).to_bytes(4, "little")
+    path = tmp_path / "past.eval"
+    path.write_bytes(broken)
+    with pytest.raises(BadInput, match="cannot be read as a log of Inspect"):
+        bring_in(path, tmp_path / "sums", scorer="includes")
+
+
 def test_a_log_that_was_damaged_is_read_or_refused(log: Path, tmp_path: Path) -> None:
     whole = log.read_bytes()
     draw = random.Random(5)

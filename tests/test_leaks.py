@@ -73,17 +73,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_hundred_thousand_characters_of_anything_take_well_under_a_second(text: str) -> None:
+def test_a_hundred_thousand_characters_of_anything_are_soon_looked_through(text: str) -> None:
     text *= 100_000 // len(text)
-
-    def seconds() -> float:
-        began = time.process_time()
-        if leaks := leaks_in(text):
-            family_of(leaks)
-        return time.process_time() - began
-
-    # A collection of this process's garbage may fall into one of the tries.
-    assert any(seconds() < 0.5 for _ in range(3))
+    began = time.process_time()
+    if leaks := leaks_in(text):
+        family_of(leaks)
+    # They take less than a tenth; with the square of them it would be a minute.
+    assert time.process_time() - began < 5
 
 
 MARKUP = {name: re.compile(dialect.markup) for name, dialect in dialects.every().items()}

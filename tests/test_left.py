@@ -231,7 +231,7 @@ def test_any_number_of_files_takes_bounded_room_and_time(workspace: Path, number
         (workspace / f"file-{index:05}").touch()
     began = time.process_time()
     left = take_down(workspace, VARIANT)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 10  # it takes 0.2
     assert not left.complete
     assert len(left.model_dump_json()) < ROOM + 200
 
@@ -277,7 +277,8 @@ def test_nothing_in_the_background_outlives_its_command(workspace: Path, sandbox
     VARIANT.fill(inside)
     sandbox.adopt(inside)
     command = (
-        "(while :; do date +%N > ticking; done) & setsid sh -c 'sleep 9; touch late' & sleep 0.2"
+        "(while :; do date +%N > ticking; done) & setsid sh -c 'sleep 60; touch late' &"
+        " until [ -e ticking ]; do sleep 0.01; done"
     )
     sandbox.run(["sh", "-c", command], inside)
     first = take_down(inside, VARIANT)

@@ -16,6 +16,7 @@ from harness.models.llama_cpp.memory import Estimate, Placement, Shape, estimate
 from harness.models.llama_cpp.source import Source, find
 from harness.records import Prompt
 from tests.llama_server import smollm2
+from tests.llama_workers import worker_of
 
 MB = 10**6
 NOISE = 3 * MB
@@ -68,8 +69,7 @@ async def test_the_estimate_is_what_a_worker_takes_with_its_context_full(
     await model.open()
     words = Prompt(role="user", content="word " * (n_ctx - 90))
     await model.reply(Request("a", 1, (words,), (), 4, 1, Path()))
-    (worker,) = psutil.Process().children()
-    real = peak_bytes(worker)
+    real = peak_bytes(worker_of(model))
     await model.close()
     assert 0.97 * real < need.host(1) < 1.15 * real
 

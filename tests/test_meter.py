@@ -83,13 +83,13 @@ async def test_an_endpoint_that_tells_no_usage_cannot_spend_unseen(
 
 
 async def test_a_budget_of_time_pauses_the_campaign(make_campaign: MakeCampaign) -> None:
-    async with endpoint(stream(delta("no"), finish("stop"), pause=0.5)) as server:
-        models = REMOTE.format(url=server.base_url, price="", budget="max_hours = 0.0003")
+    async with endpoint(stream(delta("no"), finish("stop"), pause=2.5)) as server:
+        models = REMOTE.format(url=server.base_url, price="", budget="max_hours = 0.0015")
         folder = make_campaign(models, runs_per_task=1)
         first = await run(folder)
         assert 0 < len(server.posts) < 4
-        rewrite(folder, "max_hours = 0.0003", "")
+        rewrite(folder, "max_hours = 0.0015", "")
         assert (await run(folder)).returncode == 0
         assert len(server.posts) == 4
     assert first.returncode == 3
-    assert "max_hours = 0.0003 are over" in first.stderr
+    assert "max_hours = 0.0015 are over" in first.stderr

@@ -20,6 +20,7 @@ from harness.store import CampaignFolder, Manifest, read_manifest, write_whole
 from tests.conftest import ORACLE, MakeCampaign, command, fairtrial
 from tests.openai_server import delta, endpoint, finish, stream
 from tests.transcripts import NOON, plan_of, play
+from tests.waiting import HANGS
 from verification import verify
 from verification.evidence import read as read_evidence
 from verification.predictions import (
@@ -408,7 +409,7 @@ async def test_predictions_are_written_filled_in_filed_by_the_first_run_and_scor
         campaign = await asyncio.create_subprocess_exec(
             *command("run", folder, "--skip-preflight"), stdout=asyncio.subprocess.DEVNULL
         )
-        assert await asyncio.wait_for(campaign.wait(), 120) == 0
+        assert await asyncio.wait_for(campaign.wait(), HANGS) == 0
     manifest = read_manifest(CampaignFolder(folder))
     assert manifest is not None
     assert manifest.predictions is not None

@@ -6,16 +6,17 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.records import ToolResult
 from harness.replay.reexecute import compare
 from tests.conftest import NOTHING, ORACLE, MakeCampaign, command, fairtrial
+from tests.waiting import HANGS, command_of, until
 
 Event = dict[str, Any]
 GRADES = ["regrade", "reexecute"]
@@ -314,9 +315,10 @@ def test_a_replay_that_is_stopped_shows_what_it_found(core: Path) -> None:
     with subprocess.Popen(
         command("replay", core, "--all"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        time.sleep(6)
+        replay = psutil.Process(process.pid)
+        until(lambda: ["sleep", "25"] in map(command_of, replay.children(recursive=True)))
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=HANGS)
     assert (process.returncode, stderr) == (130, "")
     assert "of 20 runs were looked at." in stdout
 

@@ -18,6 +18,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.test_report import HOSTILE, TASKS, campaign, hostile_events
 from tests.transcripts import plan_of, started
+from tests.waiting import HANGS, until_then
 from verification.report import write
 from verification.verify import write as write_evidence
 
@@ -67,20 +68,23 @@ async def browser() -> AsyncIterator[Browser]:
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # as root, Chromium's own does not start
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=flags, timeout=1000 * HANGS
+        )
         yield browser
         await browser.close()
 
 
 async def opened(browser: Browser, address: str, **look: Any) -> Page:
     page = await browser.new_page(**look)
-    await page.goto(address, timeout=20_000)
+    page.set_default_timeout(1000 * HANGS)
+    await page.goto(address)
     return page
 
 
 async def told(page: Page, expression: str) -> Any:
     """What the page answers; ``evaluate`` itself would wait for ever."""
-    return await asyncio.wait_for(page.evaluate(expression), 20)
+    return await asyncio.wait_for(page.evaluate(expression), HANGS)
 
 
 async def unfolded(page: Page) -> None:
@@ -91,12 +95,13 @@ async def test_hostile_words_run_nothing_load_nothing_and_are_all_to_be_read(
     browser: Browser, address: str
 ) -> None:
     page = await browser.new_page()
+    page.set_default_timeout(1000 * HANGS)
     heard: list[str] = []
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("dialog", lambda dialog: heard.append(dialog.message))
     page.on("request", lambda request: heard.append(request.url))
-    await page.goto(address, timeout=20_000)
+    await page.goto(address)
     await unfolded(page)
     text = await told(page, "document.body.innerText")
     assert [one for one in heard if not one.startswith("data:image/svg+xml;base64,")] == [address]
@@ -131,9 +136,9 @@ async def test_a_script_that_came_into_the_page_all_the_same_would_not_run(
             document.body.append(script, image)
         })()""",
     )
-    await page.wait_for_timeout(200)
+    # The script, and what would be done where the image cannot be loaded.
+    await until_then(lambda: sum("Content Security Policy" in one for one in refused) >= 2)
     assert await page.title() != "owned"
-    assert len([one for one in refused if "Content Security Policy" in one]) >= 2
 
 
 async def test_no_link_leads_where_a_model_would_have_it(browser: Browser, address: str) -> None:
@@ -161,7 +166,7 @@ async def test_axe_finds_nothing_to_mend(
         browser, address, color_scheme=scheme, viewport={"width": width, "height": 900}
     )
     await unfolded(page)
-    result = await asyncio.wait_for(Axe().run(page), 60)
+    result = await asyncio.wait_for(Axe().run(page), HANGS)
     assert not result.response["violations"], result.generate_report()
 
 
@@ -233,15 +238,15 @@ async def test_nothing_is_lost_without_javascript(browser: Browser, address: str
     texts = []
     for enabled in (True, False):
         page = await opened(browser, address, java_script_enabled=enabled)
-        texts.append(await page.locator("body").inner_text(timeout=20_000))
+        texts.append(await page.locator("body").inner_text())
     assert texts[0] == texts[1]
 
 
 async def test_a_citation_leads_to_its_turn(browser: Browser, site: Path) -> None:
     run = started(plan_of(models=["m"], tasks=TASKS), repetition=2).run
     page = await opened(browser, (site / "index.html").as_uri())
-    await page.locator(f'a[href="runs/{run}.html#turn=1"]').first.click(timeout=20_000)
-    assert page.url.endswith(f"{run}.html#turn=1")
+    await page.locator(f'a[href="runs/{run}.html#turn=1"]').first.click()
+    await page.wait_for_url(f"**/{run}.html#turn=1")
     assert await told(page, "document.querySelector(':target > h3').innerText") == ("Turn 1 1.0 s")
 
 

@@ -44,6 +44,7 @@ from tests.conftest import MakeCampaign, command, fairtrial
 from tests.test_leaks import labelled, text_of
 from tests.test_templates import OPENING as CONVERSATION
 from tests.test_templates import SPOKEN, TOOLS, called, template
+from tests.waiting import HANGS, until_then
 
 HERMES = '<tool_call>\n{"name": "shell", "arguments": {"command": "ls"}}\n</tool_call>'
 CHANNEL = "<|channel>fs_read{file: src/price.py}"
@@ -262,7 +263,7 @@ async def run(folder: Path, *options: str) -> int:
     process = await asyncio.create_subprocess_exec(
         *command("run", folder, "--skip-preflight", *options), stdout=asyncio.subprocess.DEVNULL
     )
-    return await asyncio.wait_for(process.wait(), 120)
+    return await asyncio.wait_for(process.wait(), HANGS)
 
 
 def outcomes(folder: Path) -> dict[str, set[tuple[str, str | None]]]:
@@ -349,8 +350,7 @@ async def test_a_campaign_that_is_killed_goes_on_with_its_rescues(
         process = await asyncio.create_subprocess_exec(
             *command("run", folder, "--skip-preflight"), stdout=asyncio.subprocess.DEVNULL
         )
-        while sum(question.nudged for question in server.asked) < 2:
-            await asyncio.sleep(0.05)
+        await until_then(lambda: sum(question.nudged for question in server.asked) >= 2)
         process.kill()
         await process.wait()
         assert await run(folder) == 0

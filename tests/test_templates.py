@@ -485,20 +485,23 @@ def test_prompts_are_those_that_llama_cpp_writes(name: str) -> None:
 
 def differing(name: str) -> list[str]:
     """The conversations that llama.cpp's own renderer writes another prompt for. Whether it tells
-    a template to think follows from that template."""
+    a template to think follows from that template; the day, from when it was asked."""
+    form, days = template(name).form, {date.today()}
+    asked = [request(conversation, tools, form) for conversation, tools in TALKS.values()]
+    theirs = llama_renderer.rendered(vendored_templates()[name], asked)
+    days.add(date.today())
     sources = [
         ChatTemplate(
             vendored_templates()[name],
             bos=llama_renderer.BOS,
             eos=llama_renderer.EOS,
             arguments={"enable_thinking": thinking},
-            today=date.today(),  # as llama.cpp tells it
+            today=today,
             by_prompt=dialect(name).by_prompt,
         )
         for thinking in (True, False)
+        for today in days
     ]
-    asked = [request(conversation, tools, sources[0]) for conversation, tools in TALKS.values()]
-    theirs = llama_renderer.rendered(vendored_templates()[name], asked)
     return [
         case
         for (case, (conversation, tools)), prompt in zip(TALKS.items(), theirs, strict=True)
@@ -507,10 +510,10 @@ def differing(name: str) -> list[str]:
 
 
 def request(
-    conversation: Sequence[Message], tools: Sequence[ToolSchema], ours: ChatTemplate
+    conversation: Sequence[Message], tools: Sequence[ToolSchema], wanted: Form
 ) -> dict[str, Any]:
     """A request in the shape of OpenAI's API."""
-    form = Form(arguments="text", ids=ours.form.ids)
+    form = Form(arguments="text", ids=wanted.ids)
     asked: dict[str, Any] = {"messages": variables(said(conversation, form), form)}
     if tools:
         functions = [{"type": "function", "function": tool.model_dump()} for tool in tools]

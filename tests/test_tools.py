@@ -24,6 +24,7 @@ from harness.tools.shell import MOST as MOST_PRINTED
 from harness.tools.shell import shell
 from harness.tools.sql import sql
 from harness.workspace import list_files
+from tests.waiting import HANGS
 
 SCHEMA = """
     CREATE TABLE books (title TEXT, year INTEGER, cover BLOB);
@@ -62,7 +63,7 @@ def database(sandbox: Sandbox) -> Path:
 @pytest.fixture
 def bench(sandbox: Sandbox, database: Path) -> Iterator[Bench]:
     workspace = sandbox.make_workspace()
-    yield Bench(workspace, sandbox, Limits(seconds=10), database)
+    yield Bench(workspace, sandbox, Limits(seconds=HANGS), database)
     sandbox.remove_workspace(workspace)
 
 
@@ -210,7 +211,7 @@ def test_long_output_keeps_its_beginning_and_its_end(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("command", "limits", "said"),
     [
-        ("echo a; sleep 9", Limits(seconds=0.5), "stopped after 0.5 seconds\nstdout:\na"),
+        ("echo a; sleep 60", Limits(seconds=3), "stopped after 3 seconds\nstdout:\na"),
         ("yes", Limits(output_bytes=4), "stopped: it printed more than 4 bytes\nstdout:\ny\ny"),
         ("touch 1 2 3", Limits(files=2), "stopped: the workspace grew over 256 MiB or 2 files"),
     ],

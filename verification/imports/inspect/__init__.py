@@ -12,6 +12,7 @@ from its events. Where a log has no events, that is unknown.
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -88,7 +89,7 @@ def _understood(log: Path) -> Iterator[None]:
         yield
     except (
         *(ValueError, TypeError, LookupError, AttributeError, EOFError, RecursionError, OSError),
-        *(zipfile.BadZipFile, zlib.error, ZstdError, NotImplementedError),
+        *(zipfile.BadZipFile, zlib.error, struct.error, ZstdError, NotImplementedError),
     ) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"{log}: cannot be read as a log of Inspect: {first}") from None
