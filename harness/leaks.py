@@ -50,8 +50,15 @@ _OTHERS = {
 """Of families that have no dialect here, or beside it: spellings of calls; and what tells little
 of its family, delimiters of turns and bare JSON."""
 
-SIGNS = re.compile(r"[<\[{]|```|>>>|\]~|to=functions|\A\s*+assistant[acf]")
-"""What all markup has some of. Most answers have none of it, and are done with at once."""
+# fmt: off
+SIGNS = (
+    "<", '"name"', '"tool_name"', "Call: ", "```tool_", "functools[", ">>>", "to=functions",
+    "assistant", "]~", "[e~[", "TOOL_", "_TOOLS]", "ARGS]", "CALL_ID]", "INST]", "THINK]",
+    "FINAL RESPONSE]",
+)
+# fmt: on
+"""What all markup has one of. Most answers have none, even those that hold code, and are done with
+at once: the patterns of all families take a hundred times as long as these."""
 
 _HONEST = re.compile(
     r"""
@@ -101,7 +108,7 @@ class Leak(NamedTuple):
 @lru_cache(maxsize=8)  # several ask of one reply, one after the other
 def leaks_in(text: str) -> Sequence[Leak]:
     """The markup in a reply's text that is not merely spoken of, in its order."""
-    if not SIGNS.search(text) or not (found := _markup_in(text)):
+    if not any(sign in text for sign in SIGNS) or not (found := markup_in(text)):
         return []
     if _all_a_call(text, found):
         return found  # by prompt that is how calls are spelled
@@ -150,8 +157,8 @@ def _counted(leaks: Sequence[Leak]) -> Counter[str]:
     return Counter(family for leak in leaks for family in dict.fromkeys(leak.families))
 
 
-def _markup_in(text: str) -> list[Leak]:
-    """Every piece of markup; where several begin at one place, the longest, of all of them."""
+def markup_in(text: str) -> list[Leak]:
+    """Every piece of markup, spoken of or not; where several begin at one place, the longest, of all of them."""
     at: dict[int, tuple[int, list[str]]] = {}
     for family, pattern in _patterns():
         for match in pattern.finditer(text):

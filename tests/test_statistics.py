@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import binomtest, t
 from statsmodels.stats.proportion import proportion_confint
 
 from verification.statistics import Interval, over_tasks, pass_at_k, pass_hat_k, suite, wilson
@@ -37,6 +37,17 @@ def test_the_wilson_interval_is_the_published_one(
     assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
 
 
+COUNTS = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@settings(deadline=None)
+@given(COUNTS, st.floats(0.01, 0.99))
+def test_the_wilson_interval_is_scipys(counts: tuple[int, int], confidence: float) -> None:
+    passes, runs = counts
+    theirs = binomtest(passes, runs).proportion_ci(confidence, method="wilson")
+    assert wilson(passes, runs, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-15)
+
+
 def test_of_no_runs_nothing_is_known() -> None:
     assert wilson(0, 0) is None
 
@@ -54,7 +65,7 @@ def test_more_confidence_needs_a_wider_interval() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@given(COUNTS)
 def test_the_interval_holds_the_rate_and_mirrors_its_complement(counts: tuple[int, int]) -> None:
     passes, runs = counts
     interval, mirrored = wilson(passes, runs), wilson(runs - passes, runs)

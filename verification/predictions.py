@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from harness.predictions import Prediction, Predictions, Scope, Standing, read, standing
 from harness.store import CampaignFolder
@@ -109,7 +109,7 @@ def skill_interval(scores: Sequence[float], runs: Sequence[int]) -> Interval | N
     skill = np.average(skills, weights=weights)
     residuals = weights * (skills - skill)
     error = np.sqrt(count / (count - 1) * np.sum(residuals**2)) / weights.sum()
-    reach = float(t.ppf(0.975, count - 1) * error)
+    reach = float(stdtrit(count - 1, 0.975) * error)
     return Interval(float(skill) - reach, min(1.0, float(skill) + reach))
 
 

@@ -101,10 +101,10 @@ def _to_the_point(text: str) -> Iterator[tuple[str, str]]:
     are to ignore the case take twice the time."""
     if not _HINT.search(text.lower()):
         return
-    for match in _SENTENCE.finditer(text):
-        lower = match.group().lower()
+    for sentence in _SENTENCE.findall(text):
+        lower = sentence.lower()
         if _HINT.search(lower):
-            yield match.group().strip(), lower
+            yield sentence.strip(), lower
 
 
 def _takes_back(sentence: str, stated: _Diagnosis, *, withdrawn: bool) -> bool:

@@ -55,8 +55,8 @@ def find(run: Transcript) -> Iterator[Seen]:
 def _claimed(text: str, told: str) -> dict[str, str]:
     """Files of which something is said, each with the sentence."""
     claims: dict[str, str] = {}
-    for match in _SENTENCE.finditer(text):
-        sentence = " ".join(match.group().split())
+    for words in _SENTENCE.findall(text):
+        sentence = " ".join(words.split())
         names = [n for n in file_names(sentence) if _is_meant_as_file(n, sentence, told)]
         if not names or _HOLDS_BACK.search(sentence) or sentence in told:
             continue
