@@ -131,7 +131,7 @@ def family_of(leaks: Sequence[Leak]) -> str:
     calls = {name: count for name, count in counts.items() if name in known or name in _CALLS}
     likely = calls or counts
     alike = [name for name, count in likely.items() if count == max(likely.values())]
-    spelled = {name: len(pattern.pattern) for name, pattern in _patterns()}
+    spelled = {name: len(pattern.pattern) for name, pattern in patterns()}
     # In the order in which they were found: dialects, which know what they mean, come first.
     family = min(alike, key=lambda name: (name not in known, spelled[name]) if calls else 0)
     return known[family].family if family in known else family
@@ -160,7 +160,7 @@ def _counted(leaks: Sequence[Leak]) -> Counter[str]:
 def markup_in(text: str) -> list[Leak]:
     """Every piece of markup, spoken of or not; where several begin at one place, the longest, of all of them."""
     at: dict[int, tuple[int, list[str]]] = {}
-    for family, pattern in _patterns():
+    for family, pattern in patterns():
         for match in pattern.finditer(text):
             end, families = at.setdefault(match.start(), (match.end(), []))
             families.append(family)
@@ -209,7 +209,7 @@ def _set_apart(text: str, leak: Leak) -> bool:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Each family's delimiters; of dialects first, which can tell what they mean."""
     theirs = [(name, re.compile(dialect.markup)) for name, dialect in dialects.every().items()]
     return (

@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from verification.evidence import Evidence
-from verification.totals import DEEPEST, DEPTHS, NO_DEPTH
+from verification.totals import DEPTHS, NO_DEPTH
 
 RESCUES: Mapping[str, str] = {"nudge": "nudged", "recover": "recovered"}
 """What a score is called that counts a rescue, by the campaign's ``on_leak``."""
-
-CLASSES = (*DEPTHS.values(), DEEPEST)
-"""Of depth, the shallowest first; each is twice as deep as the one before it."""
 
 COLUMNS = (
     *("kind", "model", "run", "outcome", "rescued", "on_leak", "context_load", "context_tokens"),
@@ -97,7 +94,7 @@ def _order(place: Place) -> tuple[str, int, int, str]:
     model, by, value = place
     within = 0
     if by == "depth":
-        within = (*CLASSES, NO_DEPTH).index(value)
+        within = (*DEPTHS, NO_DEPTH).index(value)
     elif by == "load":
         within = int(value)
     return model, ("all", "family", "depth", "load").index(by), within, value
