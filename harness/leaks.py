@@ -158,7 +158,8 @@ def _counted(leaks: Sequence[Leak]) -> Counter[str]:
 
 
 def markup_in(text: str) -> list[Leak]:
-    """Every piece of markup, spoken of or not; where several begin at one place, the longest, of all of them."""
+    """Every piece of markup, spoken of or not; where several begin at one place, the longest, of
+    all of them."""
     at: dict[int, tuple[int, list[str]]] = {}
     for family, pattern in patterns():
         for match in pattern.finditer(text):
