@@ -108,7 +108,7 @@ class Leak(NamedTuple):
 @lru_cache(maxsize=8)  # several ask of one reply, one after the other
 def leaks_in(text: str) -> Sequence[Leak]:
     """The markup in a reply's text that is not merely spoken of, in its order."""
-    if not any(sign in text for sign in SIGNS) or not (found := markup_in(text)):
+    if not any(map(text.__contains__, SIGNS)) or not (found := markup_in(text)):
         return []
     if _all_a_call(text, found):
         return found  # by prompt that is how calls are spelled
