@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from harness.store import CampaignFolder
 from tests.published import gemma_12b
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
+from verification.evidence import read
 from verification.summary import DASH, percent, print_summary
 
 Row = dict[str, str]
@@ -62,6 +64,23 @@ def play_mixture(path: Path) -> Path:
     header = started(plan, model="script", kind="scripted")
     write(path, header, [*turn(1, text="call"), garbled, *ending("wrong_answer")])
     return path
+
+
+def test_runs_that_agree_are_counted_as_one_would_count_them_one_by_one(tmp_path: Path) -> None:
+    evidence = read(CampaignFolder(play_mixture(tmp_path)))
+    columns = ["model", "cause", "calls"]
+
+    def told(row: tuple[object, ...]) -> str:
+        return str(tuple(None if pd.isna(cell) is True else cell for cell in row))
+
+    counted: Counter[str] = Counter()
+    for part in evidence.counts(columns):
+        for *row, runs in part.itertuples(index=False, name=None):
+            assert told(tuple(row)) not in counted
+            counted[told(tuple(row))] = runs
+    one_by_one = evidence.runs[columns].itertuples(index=False, name=None)
+    assert counted == Counter(map(told, one_by_one))
+    assert counted.total() > len(counted) > 1
 
 
 def test_an_outcome_that_its_own_checks_deny_is_refused(tmp_path: Path) -> None:
