@@ -4,7 +4,8 @@ Makes campaigns of 10-turn runs whose transcripts are as long as real ones, and 
 a process of its own: reading every file and parsing its lines with ``json.loads`` (the floor);
 deriving and writing the evidence from nothing; the same after the campaign grew by 1%; and with
 nothing new. Time is per run and as a ratio to the floor, in seconds on the wall and of the
-processor; memory is the most that the process and its own children held at once.
+processor; memory is the most that the process and its own children held at once. With ``--leaks``
+every wrong answer, a run in four, is a tool call that the model spelled as text.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from harness.records import (
     Reply,
     Sampling,
     Signal,
+    SignalName,
     Started,
     ToolCall,
     ToolResult,
@@ -73,6 +75,9 @@ SAYINGS = (
 )
 """What a model says beside its calls."""
 
+LEAK = '<tool_call>\n{"name": "fs_read", "arguments": {"path": "src/part_3.py"}}\n</tool_call>'
+"""What it says where markup leaks."""
+
 REPETITION, SEED, SECONDS, UUID = 987_654_321, 123_456_789, 8888.5, "@run@"
 """Stand in a template for what differs between its runs."""
 
@@ -81,6 +86,7 @@ def main() -> None:
     """Measure campaigns of every size asked for, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--leaks", action="store_true", help="let every wrong answer be a leak")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -90,14 +96,14 @@ def main() -> None:
     print(f"{'runs':>8} {'MB':>6}  {'':34}{'ms a run':>9}{'x wall':>8}{'x CPU':>8}{'peak MB':>9}")
     for count in options.runs:
         with tempfile.TemporaryDirectory() as folder:
-            compare(Path(folder), count)
+            compare(Path(folder), count, leaks=options.leaks)
 
 
-def compare(path: Path, count: int) -> None:
+def compare(path: Path, count: int, *, leaks: bool) -> None:
     """Make a campaign of ``count`` runs and print a row for each way to read it."""
     folder = CampaignFolder(path)
     folder.prepare()
-    make(folder, count, first=0, last=count)
+    make(folder, count, first=0, last=count, leaks=leaks)
     size = sum(file.stat().st_size for file in folder.transcript_paths()) / 1e6
     floor = in_a_process("floor", path)
     rows = {"read and json.loads (the floor)": floor, "evidence": in_a_process("evidence", path)}
@@ -105,7 +111,7 @@ def compare(path: Path, count: int) -> None:
         derived.unlink()
     rows["evidence again, nothing new"] = in_a_process("evidence", path)
     rows["verify, which trusts nothing"] = in_a_process("verify", path)
-    make(folder, count, first=count, last=count + count // 100)
+    make(folder, count, first=count, last=count + count // 100, leaks=leaks)
     rows["evidence, 1% more runs"] = in_a_process("evidence", path)
     for name, row in rows.items():
         wall, cpu = row["wall"] / floor["wall"], row["cpu"] / floor["cpu"]
@@ -113,7 +119,7 @@ def compare(path: Path, count: int) -> None:
         print(f"{count:8} {size:6.0f}  {name:34}{each:9.3f}{wall:8.2f}{cpu:8.2f}{row['peak']:9.0f}")
 
 
-def make(folder: CampaignFolder, count: int, *, first: int, last: int) -> None:
+def make(folder: CampaignFolder, count: int, *, first: int, last: int, leaks: bool) -> None:
     """Write the runs numbered from ``first`` up to ``last`` of a campaign a little larger than
     ``count``."""
     plan = Plan(
@@ -125,7 +131,7 @@ def make(folder: CampaignFolder, count: int, *, first: int, last: int) -> None:
         seed=1,
     )
     templates = {
-        (model, task): [template(plan, model, task, outcome) for outcome in OUTCOMES]
+        (model, task): [template(plan, model, task, outcome, leaks=leaks) for outcome in OUTCOMES]
         for model in MODELS
         for task in TASKS
     }
@@ -146,10 +152,11 @@ def filled(text: bytes, run: Run) -> bytes:
     return text.replace(str(SECONDS).encode(), str(seconds).encode())
 
 
-def template(plan: Plan, model: str, task: str, outcome: OutcomeName) -> bytes:
+def template(plan: Plan, model: str, task: str, outcome: OutcomeName, *, leaks: bool) -> bytes:
     """The transcript of a run of 10 turns, its tools' answers as long as real ones."""
     draw = random.Random(f"{model}/{task}/{outcome}")
-    events = [*opening(plan, model, task), *conversation(draw, outcome)]
+    leak = leaks and outcome == "wrong_answer"
+    events = [*opening(plan, model, task), *conversation(draw, outcome, leak=leak)]
     return b"".join(event.model_dump_json().encode() + b"\n" for event in events)
 
 
@@ -189,13 +196,13 @@ def opening(plan: Plan, model: str, task: str) -> Iterator[Event]:
     yield Prompt(role="user", content="Find out why the total is wrong, and mend it. " * 12)
 
 
-def conversation(draw: random.Random, outcome: OutcomeName) -> Iterator[Event]:
+def conversation(draw: random.Random, outcome: OutcomeName, *, leak: bool) -> Iterator[Event]:
     """The turns and what became of them."""
     ended_at = datetime(2026, 6, 10, 12, 5, tzinfo=UTC)
     last = TURNS // 2 if outcome == "infrastructure_error" else TURNS
     for number in range(1, last + 1):
         calls = number < last or outcome in ("gave_up", "infrastructure_error")
-        yield from turn(draw, number, calls=calls)
+        yield from turn(draw, number, calls=calls, leak=leak and number == last)
     if outcome == "infrastructure_error":
         yield Fault(kind="timed_out", cause="timeout", detail="no reply came within 600 s")
         yield Outcome(outcome=outcome, cause="timeout", seconds=SECONDS, ended_at=ended_at)
@@ -205,10 +212,13 @@ def conversation(draw: random.Random, outcome: OutcomeName) -> Iterator[Event]:
     passed = outcome == "pass"
     checks = tuple(Check(name=f"check {n}", passed=passed, detail="as asked") for n in range(3))
     yield Graded(checks=checks, seconds=0.01)
-    yield Outcome(outcome=outcome, budget=budget, seconds=SECONDS, ended_at=ended_at)
+    signals: tuple[SignalName, ...] = ("template_leakage",) if leak else ()
+    yield Outcome(
+        outcome=outcome, budget=budget, signals=signals, seconds=SECONDS, ended_at=ended_at
+    )
 
 
-def turn(draw: random.Random, number: int, *, calls: bool) -> Iterator[Event]:
+def turn(draw: random.Random, number: int, *, calls: bool, leak: bool) -> Iterator[Event]:
     """A reply, what was notable in it, and its tool's answer: a piece of some source."""
     tool = draw.choice(("fs_read", "shell", "sql"))
     path = f"src/part_{draw.randrange(8)}.py"
@@ -217,13 +227,15 @@ def turn(draw: random.Random, number: int, *, calls: bool) -> Iterator[Event]:
     call = ToolCall(id=f"call_{number}", name=tool, arguments=json.dumps(arguments))
     yield Reply(
         turn=number,
-        text="".join(draw.choices(SAYINGS, k=draw.randint(0, 5))),
+        text="".join(draw.choices(SAYINGS, k=draw.randint(0, 5))) + (LEAK if leak else ""),
         tool_calls=(call,) if calls else (),
         finish_reason="tool_calls" if calls else "stop",
         usage=Usage(input=400 * number, cached=300 * number, output=draw.randint(10, 200)),
         first_token_seconds=draw.random(),
         model_seconds=1 + draw.random() * 5,
     )
+    if leak:
+        yield Signal(turn=number, name="template_leakage", detail="'<tool_call>'")
     if draw.random() < 0.03 and calls:  # in an answer it would be no answer
         yield Signal(turn=number, name="malformed_tool_call", detail="no JSON: line 1 column 7")
     if calls:

@@ -109,7 +109,7 @@ def read(path: Path, scope: Scope) -> Predictions:
 def file(folder: CampaignFolder, scope: Scope, at: datetime) -> Filed | None:
     """File a campaign's predictions as its first run begins; None where there are none, or where
     there are runs already. Raises BadInput for a file that cannot be used."""
-    if not folder.predictions.exists() or folder.transcript_paths():
+    if not folder.predictions.exists() or folder.begun:
         return None
     before = digest(folder.predictions)
     read(folder.predictions, scope)
@@ -197,10 +197,9 @@ def _key(name: str) -> str:
 
 
 def _before(folder: CampaignFolder, *, there: bool) -> Standing:
-    begun = bool(folder.transcript_paths())
     if not there:
-        return Standing("none", "None were filed." if begun else "No predictions yet.")
-    if begun:
+        return Standing("none", "None were filed." if folder.begun else "No predictions yet.")
+    if folder.begun:
         return Standing("late", "Not scored: no data/manifest.json says that they were filed.")
     return Standing(
         "open",

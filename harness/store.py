@@ -172,6 +172,11 @@ class CampaignFolder:
         """Where the latest attempt of a run is."""
         return self.transcripts / f"{run}.jsonl"
 
+    @property
+    def begun(self) -> bool:
+        """Whether any run has a transcript."""
+        return any(self.transcripts.glob("*.jsonl"))
+
     def transcript_paths(self) -> list[Path]:
         """Every transcript, earlier attempts among them, in the order of their names."""
         return sorted(self.transcripts.glob("*.jsonl"))
@@ -272,12 +277,13 @@ def read_transcript(path: Path) -> Iterator[Event]:
         file = path.open("rb")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+    validate = EVENT.validator.validate_json  # without what the adapter asks anew for every line
     with file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
-                event = EVENT.validate_json(line)
+                event = validate(line)
             except ValidationError as error:
                 raise _no_event(error, f"{path}:{number}") from None
             yield event

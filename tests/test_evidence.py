@@ -32,6 +32,7 @@ from harness.store import CampaignFolder
 from tests.published import gemma_12b
 from tests.transcripts import ending, plan_of, play, started, turn, write
 from verification import verify
+from verification.evidence import read
 from verification.summary import DASH, percent, print_summary
 
 Row = dict[str, str]
@@ -62,6 +63,20 @@ def play_mixture(path: Path) -> Path:
     header = started(plan, model="script", kind="scripted")
     write(path, header, [*turn(1, text="call"), garbled, *ending("wrong_answer")])
     return path
+
+
+def test_runs_that_agree_are_counted_as_one_would_count_them_one_by_one(tmp_path: Path) -> None:
+    evidence = read(CampaignFolder(play_mixture(tmp_path)))
+    columns = ["model", "cause", "calls"]
+
+    counted: Counter[str] = Counter()
+    for part in evidence.counts(columns):
+        for *row, runs in part.itertuples(index=False, name=None):
+            assert str(row) not in counted
+            counted[str(row)] = runs
+    one_by_one = evidence.runs[columns].itertuples(index=False, name=None)
+    assert counted == Counter(str(list(row)) for row in one_by_one)
+    assert counted.total() > len(counted) > 1
 
 
 def test_an_outcome_that_its_own_checks_deny_is_refused(tmp_path: Path) -> None:

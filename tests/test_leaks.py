@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import dialects
-from harness.leaks import SIGNS, family_of, leaks_in
+from harness.leaks import SIGNS, family_of, leaks_in, markup_in, patterns
 
 LABELLED = Path(__file__).parent / "labelled" / "leaks.toml"
 DOCS = Path(__file__).parent.parent / "docs" / "leakage.md"
@@ -82,7 +81,6 @@ def test_a_hundred_thousand_characters_of_anything_are_soon_looked_through(text:
     assert time.process_time() - began < 5
 
 
-MARKUP = {name: re.compile(dialect.markup) for name, dialect in dialects.every().items()}
 PIECES = [
     *("<tool_call>", "</tool_call>", "<|im_end|>", "<|channel>", "[ARGS]", "`", "``", "```\n"),
     *('"', "'", "{%", "%}", "{{", "}}", "|", "|-|\n", "\n", "    ", "<\uff5c", "\ud800", "\x00"),
@@ -99,12 +97,45 @@ def test_whatever_a_model_writes_can_be_looked_through(text: str) -> None:
         assert family_of(leaks)
 
 
-@settings(deadline=None)
-@given(st.sampled_from(sorted(dialects.every())).flatmap(lambda n: st.from_regex(MARKUP[n])))
+MARKUP = st.sampled_from(patterns()).flatmap(lambda named: st.from_regex(named[1]))
+LABELLED_TEXTS = [text_of(x) for what in ("leak", "honest") for x in labelled(what).values()]
+
+
+def is_worth_a_look(text: str) -> bool:
+    return any(sign in text for sign in SIGNS)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(MARKUP)
 def test_all_markup_of_every_family_has_one_of_the_signs_that_are_looked_for_first(
     text: str,
 ) -> None:
-    assert SIGNS.search(text)
+    assert is_worth_a_look(text)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(LABELLED_TEXTS) | MARKUP | st.text(), max_size=3).map("".join))
+def test_what_has_none_of_the_signs_has_no_markup_in_any_pattern(text: str) -> None:
+    for piece in (text, *text.split()):
+        assert is_worth_a_look(piece) or not markup_in(piece)
+
+
+def test_most_honest_code_has_none_of_the_signs() -> None:
+    assert not is_worth_a_look("```python\nx = {'a': [1, 2]}\nprint(x['a'][0])\n```\n- [ ] done")
+
+
+def test_the_families_are_asked_for_on_disk_once_however_much_leaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    family_of(leaks_in("<tool_call>"))
+
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("pkgutil.iter_modules", refuse)
+    for text in LABELLED_TEXTS:
+        if leaks := leaks_in(text):
+            family_of(leaks)
 
 
 @settings(deadline=None)

@@ -75,7 +75,12 @@ class Evidence:
     @cached_property
     def outcomes(self) -> pd.DataFrame:
         """How many ``runs`` there are of each model, task, outcome, cause and budget."""
-        return self._index.outcomes()
+        return _whole(self.counts(["model", "task", "outcome", "cause", "budget"]))
+
+    def counts(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """How many ``runs`` agree in all of these columns, which stand before it, in such parts as
+        ``run_parts``, sorted by the columns. Far fewer rows, where the columns hold few values."""
+        return self._index.counts(columns)
 
     def attempt_parts(self, columns: Sequence[str] = ALL) -> Iterator[pd.DataFrame]:
         """``attempts``, or some columns of them, in parts of some thousand rows; at least one, if
@@ -130,8 +135,9 @@ def _price(text: str) -> Price | None:
 
 def _untimed(runs: pd.DataFrame) -> pd.DataFrame:
     """``runs`` without the times of scripts."""
-    times = [name for name in TIMES if name in runs.columns]
-    runs.loc[runs["kind"] == "scripted", times] = UNKNOWN
+    scripted = runs["kind"] == "scripted"
+    if scripted.any():
+        runs.loc[scripted, [name for name in TIMES if name in runs.columns]] = UNKNOWN
     return runs
 
 

@@ -53,6 +53,7 @@ COLUMNS: Mapping[str, Any] = {
     **get_type_hints(Finding),
     **get_type_hints(Attempt),
     "latest": bool,
+    "runs": int,
 }
 
 ALL = (*ATTEMPT, "latest")
@@ -178,14 +179,14 @@ class Index:
         )
         return _parts(self._db.execute(query), columns)
 
-    def outcomes(self) -> pd.DataFrame:
-        """How many runs there are of each model, task, outcome, cause and budget."""
-        columns = ["model", "task", "outcome", "cause", "budget"]
+    def counts(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """How many ``runs`` there are that agree in all of these columns, sorted by them, in such
+        parts."""
         names = ", ".join(columns)
-        rows = self._db.execute(
+        query = (
             f"SELECT {names}, count(*) FROM attempts WHERE latest GROUP BY {names} ORDER BY {names}"
         )
-        return pd.DataFrame(rows.fetchall(), columns=[*columns, "runs"]).astype({"runs": "int64"})
+        return _parts(self._db.execute(query), (*columns, "runs"))
 
     def _count(self, query: str) -> int:
         (count,) = self._db.execute(query).fetchone()
@@ -198,8 +199,9 @@ def _parts(cursor: sqlite3.Cursor, columns: Sequence[str]) -> Iterator[pd.DataFr
     rows = cursor.fetchmany(PART)
     while True:
         frame = pd.DataFrame.from_records(rows, columns=list(columns)).astype(dtypes)
-        for name in counted:
-            frame[name] = frame[name].map(json.loads)
+        for name in counted:  # each different text is read once: there are few
+            read = {text: json.loads(text) for text in frame[name].unique()}
+            frame[name] = frame[name].map(read.__getitem__)
         yield frame
         rows = cursor.fetchmany(PART)
         if not rows:

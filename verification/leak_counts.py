@@ -7,23 +7,20 @@ are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from verification.evidence import Evidence
-from verification.totals import DEEPEST, DEPTHS, NO_DEPTH
+from verification.totals import DEPTHS, NO_DEPTH
 
 RESCUES: Mapping[str, str] = {"nudge": "nudged", "recover": "recovered"}
 """What a score is called that counts a rescue, by the campaign's ``on_leak``."""
 
-CLASSES = (*DEPTHS.values(), DEEPEST)
-"""Of depth, the shallowest first; each is twice as deep as the one before it."""
-
 COLUMNS = (
-    *("kind", "model", "run", "outcome", "rescued", "on_leak", "context_load", "context_tokens"),
+    *("model", "outcome", "rescued", "on_leak", "context_load"),
     *("depths", "leak_depths", "leak_families"),
 )
 """Of a run, all that is counted here."""
@@ -34,8 +31,7 @@ Place = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Cell:
-    """Runs of the model's own and their replies, and those that leaked. ``context`` sums up the
-    tokens before each run's first reply, as far as ``contexts`` runs say."""
+    """Runs of the model's own and their replies, and those that leaked."""
 
     on_leak: str
     runs: int = 0
@@ -44,8 +40,6 @@ class Cell:
     leaked_replies: int = 0
     passes: int = 0
     rescued_passes: int = 0
-    context: float = 0.0
-    contexts: int = 0
 
     @property
     def rescue(self) -> str | None:
@@ -56,14 +50,14 @@ class Cell:
 def tally(evidence: Evidence) -> dict[Place, Cell]:
     """Every cell: by model, then all of it, by family, depth and load, each in its order."""
     cells: dict[Place, Cell] = {}
-    for run in runs(evidence):
-        replies, leaked = sum(run.depths.values()), sum(run.leak_depths.values())
-        for which in (("all", ""), ("load", str(run.context_load))):
-            _add(cells, run, which, replies, leaked)
-        for depth, count in run.depths.items():
-            _add(cells, run, ("depth", depth), count, run.leak_depths.get(depth, 0))
-        for family, count in run.leak_families.items():
-            _add(cells, run, ("family", family), replies, count)
+    for alike in _own(evidence.counts(COLUMNS)):
+        replies, leaked = sum(alike.depths.values()), sum(alike.leak_depths.values())
+        for which in (("all", ""), ("load", str(alike.context_load))):
+            _add(cells, alike, which, replies, leaked)
+        for depth, count in alike.depths.items():
+            _add(cells, alike, ("depth", depth), count, alike.leak_depths.get(depth, 0))
+        for family, count in alike.leak_families.items():
+            _add(cells, alike, ("family", family), replies, count)
     for (model, by, _), cell in cells.items():
         if by == "family":  # a run that leaked nothing of a family is a run all the same
             everything = cells[model, "all", ""]
@@ -72,32 +66,32 @@ def tally(evidence: Evidence) -> dict[Place, Cell]:
 
 
 def _add(
-    cells: dict[Place, Cell], run: Any, which: tuple[str, str], replies: int, leaked: int
+    cells: dict[Place, Cell], alike: Any, which: tuple[str, str], replies: int, leaked: int
 ) -> None:
-    cell = cells.setdefault((run.model, *which), Cell(run.on_leak))
-    cell.runs += 1
-    cell.leaked_runs += leaked > 0
-    cell.replies += replies
-    cell.leaked_replies += leaked
-    cell.passes += run.outcome == "pass"
-    cell.rescued_passes += "pass" in (run.outcome, run.rescued)
-    if not np.isnan(run.context_tokens):
-        cell.context += run.context_tokens
-        cell.contexts += 1
+    """Count ``alike.runs`` runs, each with so many replies."""
+    cell = cells.setdefault((alike.model, *which), Cell(alike.on_leak))
+    cell.runs += alike.runs
+    cell.replies += alike.runs * replies
+    cell.leaked_replies += alike.runs * leaked
+    if leaked:
+        cell.leaked_runs += alike.runs
+    if alike.outcome == "pass":
+        cell.passes += alike.runs
+    if "pass" in (alike.outcome, alike.rescued):
+        cell.rescued_passes += alike.runs
 
 
-def runs(evidence: Evidence) -> Iterator[Any]:
-    """The model's own runs, one by one."""
-    for part in evidence.run_parts(COLUMNS):
-        own = part[part["outcome"] != "infrastructure_error"]
-        yield from own.itertuples(index=False)
+def _own(parts: Iterable[pd.DataFrame]) -> Iterator[Any]:
+    """The rows of the model's own runs, one by one."""
+    for part in parts:
+        yield from part[part["outcome"] != "infrastructure_error"].itertuples(index=False)
 
 
 def _order(place: Place) -> tuple[str, int, int, str]:
     model, by, value = place
     within = 0
     if by == "depth":
-        within = (*CLASSES, NO_DEPTH).index(value)
+        within = (*DEPTHS, NO_DEPTH).index(value)
     elif by == "load":
         within = int(value)
     return model, ("all", "family", "depth", "load").index(by), within, value

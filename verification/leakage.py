@@ -10,7 +10,7 @@ import pandas as pd
 from verification import trend
 from verification.evidence import Evidence
 from verification.exhibit import Column, Exhibit
-from verification.leak_counts import COLUMNS, RESCUES, Cell, Place, runs, tally
+from verification.leak_counts import COLUMNS, RESCUES, Cell, Place, tally
 from verification.statistics import wilson
 from verification.summary import DASH, percent, span
 
@@ -18,8 +18,9 @@ from verification.summary import DASH, percent, span
 def exhibits(evidence: Evidence) -> list[Exhibit]:
     """What a person wants to see of it: all together, then by family, by depth and by load."""
     cells = tally(evidence)
-    frame = pd.DataFrame(runs(evidence), columns=list(COLUMNS))
-    return [_scores(cells), _families(cells), _depths(cells, frame), _loads(cells, frame)]
+    runs = pd.concat(evidence.run_parts(["kind", *COLUMNS, "context_tokens"]), ignore_index=True)
+    played = runs[runs["outcome"] != "infrastructure_error"]
+    return [_scores(cells), _families(cells), _depths(cells, played), _loads(cells, played)]
 
 
 def _scores(cells: Mapping[Place, Cell]) -> Exhibit:
@@ -76,11 +77,12 @@ def _depths(cells: Mapping[Place, Cell], played: pd.DataFrame) -> Exhibit:
 
 
 def _loads(cells: Mapping[Place, Cell], played: pd.DataFrame) -> Exhibit:
+    measured = played.groupby(["model", "context_load"])["context_tokens"].mean()
     rows = [
         [
             model,
             value,
-            f"{cell.context / cell.contexts:.0f}" if cell.contexts else DASH,
+            DASH if pd.isna(tokens := measured[model, int(value)]) else f"{tokens:.0f}",
             *_leaked(cell),
             f"{cell.passes} of {cell.runs}",
             span(*(wilson(cell.passes, cell.runs) or (np.nan, np.nan))),

@@ -6,7 +6,6 @@ Nothing here imports pandas: every process that reads would have to load it.
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 from collections import deque
@@ -19,6 +18,8 @@ from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from harness.errors import BadInput
 from harness.records import Plan, Started
@@ -107,7 +108,7 @@ def _read(path: Path) -> Iterator[Rows]:
             model=started.model.name,
             price=price.model_dump_json() if (price := started.model.price) else "null",
             task=started.task,
-            tools=json.dumps([tool.name for tool in started.tools]),
+            tools=to_json([tool.name for tool in started.tools]).decode(),
         ),
         attempt=tuple(map(_plain, _of_attempt(attempt))),
         findings=[_of_finding(finding) for finding in findings],
@@ -140,4 +141,4 @@ def _in_order(plan: Plan) -> str:
 
 
 def _plain(value: object) -> object:
-    return json.dumps(value) if isinstance(value, dict) else value
+    return to_json(value).decode() if isinstance(value, dict) else value

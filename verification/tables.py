@@ -166,12 +166,8 @@ def pass_rates(evidence: Evidence) -> pd.DataFrame:
     again (``statistics.wilson``), ``suite_low`` and ``_high`` for tasks like these
     (``statistics.suite``).
     """
-    plan = _plan(evidence)
-    cells = pd.MultiIndex.from_product([plan.models, plan.tasks], names=["model", "task"])
-    by_outcome = evidence.outcomes.groupby(["model", "task", "outcome"])["runs"].sum()
-    counts = by_outcome.unstack(fill_value=0)
-    by_task = counts.reindex(index=cells, columns=list(OUTCOMES), fill_value=0).reset_index()
-    by_task["planned"] = plan.runs_per_task
+    by_task = _outcomes(evidence).reset_index()
+    by_task["planned"] = _plan(evidence).runs_per_task
     pooled = by_task.groupby("model", as_index=False).sum(numeric_only=True)
     rates = pd.concat([by_task, pooled.assign(task=ALL_TASKS)], ignore_index=True)
     # Stable, so that a model's (all) comes after its tasks.
@@ -184,6 +180,14 @@ def pass_rates(evidence: Evidence) -> pd.DataFrame:
     return rates.assign(
         suite_low=[low for low, _ in limits], suite_high=[high for _, high in limits]
     )
+
+
+def _outcomes(evidence: Evidence) -> pd.DataFrame:
+    """The count of each outcome, a row per planned model and task."""
+    plan = _plan(evidence)
+    cells = pd.MultiIndex.from_product([plan.models, plan.tasks], names=["model", "task"])
+    counts = evidence.outcomes.groupby(["model", "task", "outcome"])["runs"].sum()
+    return counts.unstack(fill_value=0).reindex(index=cells, columns=list(OUTCOMES), fill_value=0)
 
 
 def _suite(rates: pd.DataFrame) -> tuple[float, float]:
@@ -217,11 +221,11 @@ def passes_at_k(evidence: Evidence) -> pd.DataFrame:
     """A row per model and round k: pass@k and pass^k, each the mean over the tasks that have k
     runs of the model's own, with its interval for tasks like these."""
     rows: list[dict[str, object]] = []
-    own = [(str(cell["model"]), scored["outcome"]) for cell, scored in _by_task(evidence)]
-    for model in _plan(evidence).models:
-        counts = [((o == "pass").sum(), len(o)) for name, o in own if name == model]
+    for model, outcomes in _outcomes(evidence).groupby("model", sort=False):
+        own = outcomes.sum(axis="columns") - outcomes["infrastructure_error"]
+        counts = list(zip(outcomes["pass"].tolist(), own.tolist(), strict=True))
         for k in filter(_is_told_of, range(1, _plan(evidence).runs_per_task + 1)):
-            played = [(int(passes), runs) for passes, runs in counts if runs >= k]
+            played = [(passes, runs) for passes, runs in counts if runs >= k]
             row: dict[str, object] = {"model": model, "k": k, "tasks": len(played)}
             for name, of in (("pass_at_k", pass_at_k), ("pass_hat_k", pass_hat_k)):
                 scores = [of(passes, runs, k) for passes, runs in played]
@@ -286,10 +290,11 @@ def _spread(clock: str, seconds: pd.Series[float]) -> dict[str, float]:
     """Mean, percentiles and extremes of the values that are known. A percentile between two
     values is interpolated linearly (Hyndman and Fan's type 7, what numpy does by default)."""
     known = seconds.dropna()
+    quantiles = known.quantile([percent / 100 for percent in PERCENTILES]).tolist()
     return {
         f"{clock}_n": len(known),
         f"{clock}_seconds_mean": known.mean(),
-        **{f"{clock}_seconds_p{p}": float(known.quantile(p / 100)) for p in PERCENTILES},
+        **{f"{clock}_seconds_p{p}": q for p, q in zip(PERCENTILES, quantiles, strict=True)},
         f"{clock}_seconds_min": known.min(),
         f"{clock}_seconds_max": known.max(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +25,12 @@ NOT_OFFERED = "not_offered"
 """Stands for every tool that was not offered: a model may call one by any name it likes."""
 
 
-DEPTHS = {2_000: "0-2k", 4_000: "2-4k", 8_000: "4-8k", 16_000: "8-16k", 32_000: "16-32k"}
-DEEPEST, NO_DEPTH = "32k+", "unknown"
-"""How deep in its context a reply was made, by the tokens before it: below each of these."""
+EDGES = (2_000, 4_000, 8_000, 16_000, 32_000)
+DEPTHS = ("0-2k", "2-4k", "4-8k", "8-16k", "16-32k", "32k+")
+"""How deep in its context a reply was made, by the tokens before it: below the first of the edges,
+from there to below the next, and so on. Each depth is twice as deep as the one before it."""
+
+NO_DEPTH = "unknown"
 
 
 @dataclass(slots=True)
@@ -208,9 +212,7 @@ def _add_depth(attempt: Attempt, reply: Reply) -> None:
 
 def depth_of(tokens: int | None) -> str:
     """How deep a reply was made with so many tokens before it; ``NO_DEPTH`` where no one knows."""
-    if tokens is None:
-        return NO_DEPTH
-    return next((name for edge, name in DEPTHS.items() if tokens < edge), DEEPEST)
+    return NO_DEPTH if tokens is None else DEPTHS[bisect_right(EDGES, tokens)]
 
 
 def _add_speed(attempt: Attempt, reply: Reply) -> None:

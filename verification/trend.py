@@ -12,7 +12,7 @@ import statsmodels.api as sm
 from statsmodels.stats.contingency_tables import Table as Contingency
 from statsmodels.tools.sm_exceptions import ModelWarning
 
-from verification.leak_counts import CLASSES
+from verification.totals import DEPTHS
 
 FEWEST = 5
 """Runs that must have leaked, and runs that must not, before a trend is looked for."""
@@ -35,7 +35,7 @@ def with_depth(replies: Sequence[Counts], leaked: Sequence[Counts]) -> str:
     cells = [
         (run, depth, leaks.get(name, 0), counts[name] - leaks.get(name, 0))
         for run, (counts, leaks) in enumerate(zip(replies, leaked, strict=True))
-        for depth, name in enumerate(CLASSES)
+        for depth, name in enumerate(DEPTHS)
         if name in counts
     ]
     if len({depth for _, depth, _, _ in cells}) < 2:

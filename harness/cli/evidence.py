@@ -30,7 +30,7 @@ def verify(
     from verification import verify as evidence
 
     folder = CampaignFolder.find(campaign)
-    if not folder.transcript_paths() and not list(folder.verification.glob("*.csv")):
+    if not folder.begun and not list(folder.verification.glob("*.csv")):
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if write:
         folder.prepare()
@@ -243,7 +243,7 @@ def _begun(path: Path) -> CampaignFolder | None:
     except BadInput as error:
         typer.echo(f"fairtrial: passed over: {error}", err=True)
         return None
-    if not folder.transcript_paths():
+    if not folder.begun:
         typer.echo(f"fairtrial: passed over: {path}: nothing has run yet", err=True)
         return None
     return folder

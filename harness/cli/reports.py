@@ -56,7 +56,7 @@ def report(
     from verification.verify import verify
 
     folder = CampaignFolder.find(campaign)
-    if not folder.transcript_paths():
+    if not folder.begun:
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if verify(folder):
         raise EvidenceDiffers(

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from harness.errors import BadInput, did_you_mean
@@ -105,9 +106,11 @@ class Dialect:
     grammar: Grammar | None = None
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """The names of all dialects, by looking at this folder; a leading underscore hides a helper."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    modules = pkgutil.iter_modules(__path__)
+    return tuple(sorted(m.name for m in modules if not m.name.startswith("_")))
 
 
 def load(name: str, where: str) -> Dialect:
@@ -129,6 +132,7 @@ def choose(template: str | None, arguments: Mapping[str, Any] | None = None) -> 
     return choose(template, arguments)
 
 
-def every() -> dict[str, Dialect]:
+@cache
+def every() -> Mapping[str, Dialect]:
     """All dialects by name, in the order of their names."""
     return {name: load(name, name) for name in names()}

@@ -77,11 +77,11 @@ class _Diagnosis:
 
 def find(run: Transcript) -> Iterator[Seen]:
     """Sentences that take back a diagnosis of an earlier turn, the first of each turn."""
-    speaking = [reply for reply in run.replies if reply.text]
-    if len(speaking) < 2:
+    hinting = [reply for reply in run.replies if _HINT.search(reply.text.lower())]
+    if len(hinting) < 2:
         return
     stated: _Diagnosis | None = None
-    for reply in speaking:
+    for reply in hinting:
         latest = stated
         for sentence, lower in _to_the_point(reply.text[:MOST_TEXT]):
             denies = any(map(lower.__contains__, _DENIALS))
@@ -99,12 +99,10 @@ def find(run: Transcript) -> Iterator[Seen]:
 def _to_the_point(text: str) -> Iterator[tuple[str, str]]:
     """The sentences that are worth a closer look, as they stand and in lower case: patterns that
     are to ignore the case take twice the time."""
-    if not _HINT.search(text.lower()):
-        return
-    for match in _SENTENCE.finditer(text):
-        lower = match.group().lower()
+    for sentence in _SENTENCE.findall(text):
+        lower = sentence.lower()
         if _HINT.search(lower):
-            yield match.group().strip(), lower
+            yield sentence.strip(), lower
 
 
 def _takes_back(sentence: str, stated: _Diagnosis, *, withdrawn: bool) -> bool:

@@ -9,7 +9,7 @@ for word) are no claims, nor is code, nor a name that stands alone. One finding 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 
 from harness.leaks import leaks_in
@@ -43,7 +43,7 @@ def find(run: Transcript) -> Iterator[Seen]:
     if answer is None or not names_a_file(answer.text) or leaks_in(answer.text):
         return
     text = _FENCE.sub("\n", answer.text[:MOST_TEXT])
-    claimed = _claimed(text, told=" ".join(" ".join(run.prompts).split()))
+    claimed = _claimed(text, run.prompts)
     unread = [path for path in claimed if not _was_seen(path, run.calls)]
     if unread:
         names = ", ".join(one_line(path, 40) for path in unread[:3])
@@ -52,11 +52,14 @@ def find(run: Transcript) -> Iterator[Seen]:
         yield Seen(answer.turn, answer.line, f"never read {names}{more}, and says: {said!r}")
 
 
-def _claimed(text: str, told: str) -> dict[str, str]:
+def _claimed(text: str, prompts: Sequence[str]) -> dict[str, str]:
     """Files of which something is said, each with the sentence."""
+    sentences = [" ".join(s.split()) for s in _SENTENCE.findall(text) if names_a_file(s)]
+    if not sentences:
+        return {}
+    told = " ".join(" ".join(prompts).split())
     claims: dict[str, str] = {}
-    for match in _SENTENCE.finditer(text):
-        sentence = " ".join(match.group().split())
+    for sentence in sentences:
         names = [n for n in file_names(sentence) if _is_meant_as_file(n, sentence, told)]
         if not names or _HOLDS_BACK.search(sentence) or sentence in told:
             continue
