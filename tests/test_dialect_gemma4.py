@@ -54,6 +54,20 @@ VALUES = st.recursive(
 ARGUMENTS = st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True), VALUES)
 
 
+@pytest.mark.parametrize(
+    ("written", "arguments"),
+    [
+        (f"a:[{Q}x{Q},q,{Q}y{Q}]", {"a": ["x", "q", "y"]}),
+        (f"a:{Q}x{Q},n=1,b:{Q}y{Q}", {"a": "x", "n": 1, "b": "y"}),
+    ],
+)
+def test_words_and_numbers_between_strings_are_values(
+    written: str, arguments: dict[str, Any]
+) -> None:
+    parsed = gemma4.parse(f"<|tool_call>call:a{{{written}}}<tool_call|>", 1)
+    assert calls(parsed) == [("a", arguments)]
+
+
 @given(ARGUMENTS, ARGUMENTS)
 def test_arguments_of_any_type_read_back(first: dict[str, Any], second: dict[str, Any]) -> None:
     parsed = gemma4.parse(f"Well. {call('a', first)}{call('b.c-d', second)}", 1)

@@ -65,13 +65,6 @@ SEEN = [
         "https://github.com/vllm-project/vllm/issues/57699",
         "<tool_call>\n<function=fs_read>\n<parameter=path>\na.txt\n</function>\n</tool_call>",
     ),
-    Seen(
-        "qwen_xml",
-        "https://github.com/vllm-project/vllm/pull/23099",
-        "<tool_call>\n<function=fs_read>\n<parameter=path>\na.txt\n<parameter=length>\n3\n"
-        "</parameter>\n</function>\n</tool_call>",
-        calls=(("fs_read", {"path": "a.txt", "length": "3"}),),
-    ),
     # A name without its ">".
     Seen(
         "qwen_xml",
@@ -409,9 +402,15 @@ def test_what_could_mean_several_things_is_a_malformed_call(seen: Seen) -> None:
         ("hermes", f"A call is written like this:\n```json\n{_JSON}\n```"),
         # https://github.com/vllm-project/vllm/issues/43104
         ("hermes", 'fs_read(path="a.txt")'),
+        # No tokens of Llama's: in the middle of a text they are shown.
+        (
+            "llama3",
+            'Not this:\n```\n<function=shell>{"command": "rm -r b"}</function>\n```\nIt is 7.',
+        ),
+        ("llama3", 'Meta spells it <function=shell>{"command": "ls"}</function> there. It is 7.'),
     ],
 )
-def test_a_call_that_no_tag_opens_is_none_of_hermes(name: str, text: str) -> None:
+def test_a_call_that_no_token_opens_is_text_where_it_is_shown(name: str, text: str) -> None:
     assert ALL[name].parse(text, 1) == Parsed(text)
 
 
@@ -436,6 +435,12 @@ def test_what_no_parser_could_know_for_a_call_has_leaked(seen: Seen) -> None:
             "cat > a.xml <<E\n<parameter=x>\nb\n</parameter>\nE",
         ),
         (
+            "qwen_xml",
+            "<tool_call>\n<function=shell>\n<parameter=command>\n{}\n</parameter>\n</function>\n"
+            "</tool_call>",
+            "echo 'Write it so:\n<parameter=path>\nb.txt'",
+        ),
+        (
             "gemma4",
             '<|tool_call>call:shell{{command:<|"|>{}<|"|>}}<tool_call|>',
             "echo 'a, b: {c}', x=\"y\" ],d:1",
@@ -453,6 +458,18 @@ def test_a_command_that_looks_like_what_models_forget_is_the_whole_command(
     parsed = ALL[name].parse(reply.format(command), 1)
     assert [json.loads(call.arguments) for call in parsed.tool_calls] == [{"command": command}]
     assert (parsed.text, parsed.malformed) == ("", None)
+
+
+def test_json_in_python_keeps_the_escapes_of_json() -> None:
+    def call(arguments: str) -> Parsed:
+        written = f'<tool_call>\n{{"name": "shell", "arguments": {arguments}}}\n</tool_call>'
+        return ALL["hermes"].parse(written, 1)
+
+    (slashed,) = call(r'{"command": "ls a\/b",}').tool_calls
+    assert json.loads(slashed.arguments) == {"command": "ls a/b"}
+    pattern = call(r"""{"command": "grep '\bfoo\d+' a.txt"}""")
+    assert pattern.malformed, "what no JSON has is no guess at what Python would make of it"
+    assert not pattern.tool_calls
 
 
 def test_thoughts_on_how_a_call_is_spelled_make_none() -> None:

@@ -67,6 +67,9 @@ def test_a_file_cut_anywhere_before_its_last_tensor_is_refused(whole: bytes, fil
         struct.pack("<QQQIIQ", 0, 1, 0, 9, 12, 2**62),
         struct.pack("<QQQIIQ", 0, 1, 0, 9, 9, 1) + bytes(64),
         struct.pack("<QQQ17sII", 1, 1, 17, b"general.alignment", 4, 0) + bytes(64),
+        struct.pack("<QQ", 0, 10_001)
+        + b"".join(struct.pack("<Q5sIB", 5, b"%05d" % n, 0, 0) for n in range(10_001)),
+        struct.pack("<QQQIIQ", 0, 1, 0, 9, 0, 4_000_001) + bytes(4_000_001),
     ],
     ids=[
         "values without end",
@@ -78,6 +81,8 @@ def test_a_file_cut_anywhere_before_its_last_tensor_is_refused(whole: bytes, fil
         "numbers without end",
         "a list of lists",
         "an alignment of 0",
+        "more values than any model has",
+        "a longer list than any model has",
     ],
 )
 def test_what_a_hostile_header_claims_costs_nothing(hostile: bytes, file: Path) -> None:

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from harness import secrets
 from harness.errors import BadInput, InfrastructureFault
 from harness.models import Request, _telling
+from harness.models import openai as endpoint
 from harness.models.llama_server import Model, Settings, log, process, supervisor
 from harness.records import Prompt, Reply, Sampling, ToolCall, Usage
 from harness.toolbox import schemas
@@ -192,6 +193,30 @@ async def test_a_server_that_dies_in_a_run_is_the_models_crash_and_is_started_ag
     replies = await asyncio.gather(*(model.reply(request(str(n))) for n in range(3)))
     assert all(reply.text for reply in replies)
     assert len(servers()) == 1, "one is started, however many runs miss it"
+
+
+async def test_a_run_that_asks_while_the_server_is_started_again_waits_for_it(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (server,) = servers()
+    server.kill()
+    await until_then(lambda: not model._alive)
+    opening, go_on = asyncio.Event(), asyncio.Event()
+    opened = endpoint.Model.open
+
+    async def held_up(self: endpoint.Model, *how: Any) -> dict[str, Any]:
+        opening.set()
+        await go_on.wait()
+        return await opened(self, *how)
+
+    monkeypatch.setattr(endpoint.Model, "open", held_up)
+    first = asyncio.create_task(model.reply(request("a")))
+    await opening.wait()
+    second = asyncio.create_task(model.reply(request("b")))
+    await asyncio.wait([second], timeout=0.1)
+    go_on.set()
+    assert (await first).text == (await second).text
+    assert len(servers()) == 1
 
 
 async def test_a_server_that_was_killed_between_two_runs_is_started_by_a_probe(
@@ -384,7 +409,7 @@ async def test_what_is_waited_for_is_told_and_for_how_long(
     await model.open(told.append)
     first, then, *_ = [line for line in told if "llama-server" in line]
     assert first == "llama-server loads SmolLM2-135M-Instruct.Q4_1.gguf (0.1 GB) ..."
-    assert re.fullmatch(rf"{re.escape(first)} \d s", then)
+    assert re.fullmatch(rf"{re.escape(first)} \d+ s", then)
     before = len(told)
     (server,) = servers()
     server.kill()
@@ -443,14 +468,18 @@ def test_a_log_tells_its_first_complaint_and_its_last(
     assert (log.cause(said), log.last_words(said)) == (cause, last_words)
 
 
-async def test_a_program_that_is_no_llama_server_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoding", "path"), [("identity", "/props"), ("gzip", "/health")])
+async def test_a_program_that_is_no_llama_server_is_refused(
+    tmp_path: Path, encoding: str, path: str
+) -> None:
     other = program(
         tmp_path,
-        """
+        f"""
         import http.server, sys
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(200)
+                self.send_header("content-encoding", {encoding!r})
                 self.end_headers()
                 self.wfile.write(b"hello")
         port = int(sys.argv[sys.argv.index("--port") + 1])
@@ -458,7 +487,7 @@ async def test_a_program_that_is_no_llama_server_is_refused(tmp_path: Path) -> N
         """,
     )
     model = Model(settings(binary=str(other)))
-    with pytest.raises(BadInput, match="not at /props as llama-server does"):
+    with pytest.raises(BadInput, match=f"not at {path} as llama-server does"):
         await model.open()
     await model.close()
 

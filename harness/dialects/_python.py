@@ -13,7 +13,7 @@ import re
 
 from harness.dialects._brackets import between
 from harness.dialects._calls import Call, CutShort
-from harness.dialects._json import skip_blanks
+from harness.dialects._json import skip_blanks, value
 
 _CALL = re.compile(r"\s*([A-Za-z_][\w.-]{0,199})\s*\(")
 _ARGUMENT = re.compile(r"\s*([A-Za-z_]\w{0,199})\s*=\s*")
@@ -51,7 +51,8 @@ def python_call(text: str, at: int) -> Call:
 
 def python_value(text: str, at: int) -> tuple[str, int]:
     """The dict that begins at ``at`` as JSON, and where it ends. It may as well be JSON with a
-    comma too many. Here a string ends at its first quote."""
+    comma too many. Here a string ends at its first quote, and in double quotes has JSON's
+    escapes."""
     if text[at : at + 1] != "{":
         raise ValueError("no dict follows")
     return _value(text, at, _ANYWHERE, 1)
@@ -93,6 +94,9 @@ def _string(text: str, at: int, ends: re.Pattern[str]) -> tuple[str, int]:
     if not opening:
         raise ValueError("a value is no string, number, word, list or dict, or is cut short")
     quote = opening[0]
+    if ends is _ANYWHERE and quote == '"':
+        read, end = value(text, at)
+        return _json(read), end
     for mark in _MARKS[quote].finditer(text, opening.end()):
         if mark[0] == quote and (len(quote) == 3 or ends.match(text, mark.end())):
             written = text[opening.end() : mark.start()]

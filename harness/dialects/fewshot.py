@@ -124,7 +124,7 @@ def _texts(message: Message, tools: Sequence[ToolSchema]) -> list[str]:
 
 DIALECT = Dialect(
     family="a plain transcript",
-    version=1,
+    version=2,
     parse=parse,
     markup=r"^Call: \w+ \{",
     stops=("\n",),

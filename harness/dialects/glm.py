@@ -27,7 +27,7 @@ _NAME = re.compile(_NAMED)
 _NEXT = re.compile(rf"\s*+<tool_call{_S}>{_NAMED}")
 # GLM 4.7 forgets <arg_value> now and then, but not the tag that closes it.
 _KEY = re.compile(
-    rf"<arg_key{_S}>\s*([^<>\n]{{1,200}}?)\s*</arg_key{_S}>\s*"
+    rf"<arg_key{_S}>\s*+([^<>\n]{{1,200}}+)\s*+</arg_key{_S}>\s*+"
     rf"(?:<arg_value{_S}>|(?=(?:(?!</?arg_|</?tool_call)[\s\S])*+</arg_value{_S}>))"
 )
 # Where </arg_value> was forgotten, the call's end is the value's, if nothing but calls follows.
@@ -55,7 +55,7 @@ def _read(mark: re.Match[str]) -> Iterator[Call]:
     values: dict[str, str] = {}
     at = name.end()
     for key, value, after in elements(text, at, _KEY, _VALUE_END):
-        values[key[1]] = value
+        values[key[1].rstrip()] = value
         at = after
     end = at if _NEXT.match(text, at) else closed(text, at, *_ENDS)
     yield Call(name[1], _untyped.arguments(values), end)

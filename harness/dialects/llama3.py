@@ -66,15 +66,22 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
         _mentions.refuse(start)
         yield from _built_in(_unquoted(start), at) if _BUILT_IN.match(text, at) else _row(text, at)
     elif start["function"]:
-        at = skip_blanks(text, at)
-        *_, end = members(text, at)
-        yield Call(start["function"], text[at:end], past(text, end, "</function>"))
+        call = _function(start)
+        opens = not text[: start.start()].strip()
+        yield from call if opens else at_the_end(text, call)
     else:
         values, _, _ = members(text, at - 1)
         if not _OF_A_CALL.issuperset(values):
             raise Prose
         calls = _row(text, at - 1)
         yield from at_the_end(text, calls) if start["line"] else calls
+
+
+def _function(start: re.Match[str]) -> Iterator[Call]:
+    text = start.string
+    at = skip_blanks(text, start.end())
+    *_, end = members(text, at)
+    yield Call(start["function"], text[at:end], past(text, end, "</function>"))
 
 
 def _row(text: str, at: int) -> Iterator[Call]:

@@ -23,19 +23,17 @@ from harness.dialects._calls import Call, closed, elements, take
 from harness.dialects._thoughts import split
 
 # Qwen3-Coder leaves <tool_call> out now and then; a function that goes on as one is a call.
-# Nor is every name followed by its ">", or every value by its </parameter>.
+# Nor is every name followed by its ">".
 _OPENING = re.compile(
     r"<(?:seed:)?tool_call>\s*<function=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n<parameter=))"
     r"|<function=([^<>\n]{1,200})>(?=\s*(?:<parameter=|</function>))"
     r"|<(?:seed:)?tool_call>"
 )
 _PARAMETER = re.compile(r"<parameter=(?:([^<>\n]{1,200})>|([\w.-]{1,200})(?=\n))")
-# Where </parameter> was forgotten, a line that begins another ends the value; so does the call's
-# end, if nothing but calls follows.
-_END = r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
+# Where </parameter> was forgotten, the call's end is the value's, if nothing but calls follows. A
+# line that begins another parameter is not: files that are written hold such lines.
 _PARAMETER_END = re.compile(
-    rf"{_END}|(?=\n<parameter=[\w.-]{{1,200}}>?\n"
-    rf"(?:(?!</?parameter)[\s\S])*+(?:<parameter=|{_END}))"
+    r"</parameter>(?=\s*(?:<parameter=|</function>|</(?:seed:)?tool_call>))"
     r"|(?=</function>\s*</(?:seed:)?tool_call>\s*(?:<(?:seed:)?tool_call>|\Z))"
 )
 

@@ -23,8 +23,11 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 """Of the format that llama.cpp reads."""
 
-_LONGEST = 256 << 20
+_LONGEST = 64 << 20
 """Bytes of a header; the largest vocabularies take 20 MB."""
+
+_MOST_VALUES, _MOST_TENSORS, _MOST_ITEMS = 10_000, 100_000, 4_000_000
+"""Of a header, and of a list in it; the largest models have a tenth of that."""
 
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
@@ -47,13 +50,14 @@ class Header:
     @property
     def has_template(self) -> bool:
         """Whether the file has a chat template of its own."""
-        return bool(self.values.get("tokenizer.chat_template"))
+        template = self.values.get("tokenizer.chat_template")
+        return isinstance(template, str) and bool(template.strip())
 
     @property
     def trained_context(self) -> int | None:
         """Tokens of context that the model was trained for, where the file says so."""
         length = self.values.get(f"{self.values.get('general.architecture')}.context_length")
-        return length if isinstance(length, int) else None
+        return length if type(length) is int else None  # and not a bool
 
 
 def read_header(file: Path, where: str) -> Header:
@@ -97,7 +101,7 @@ class _Reader:
 
     def header(self, size: int) -> Header:
         """All of it; ``size`` is the whole file's, in bytes."""
-        tensors, count = self._int(8), self._int(8)
+        tensors, count = self._count(_MOST_TENSORS), self._count(_MOST_VALUES)
         values: dict[str, Value | None] = {}
         for _ in range(count):
             key = self._text()
@@ -121,7 +125,7 @@ class _Reader:
             value: Value
             (value,) = _SCALARS[kind].unpack(self._take(_SCALARS[kind].size))
             return value
-        of, count = self._int(4), self._int(8)
+        of, count = self._int(4), self._count(_MOST_ITEMS)
         if of == _STRING:
             for _ in range(count):
                 self._take(self._int(8))
@@ -138,6 +142,12 @@ class _Reader:
 
     def _text(self) -> str:
         return self._take(self._int(8)).decode("utf-8", "replace")
+
+    def _count(self, most: int) -> int:
+        count = self._int(8)
+        if count > most:
+            raise ValueError(f"{count} are more than any model has")
+        return count
 
     def _int(self, size: int) -> int:
         return int.from_bytes(self._take(size), "little")

@@ -106,6 +106,16 @@ def _explained(what: str, repo: str, revision: str | None, file: str) -> Iterato
         raise _unreachable(what, _words(cause or error)) from None
     except errors.OfflineModeIsEnabled:
         raise _unreachable(what, "HF_HUB_OFFLINE is set") from None
+    except httpx2.UnsupportedProtocol as error:
+        raise BadInput(
+            f"{what}: HF_ENDPOINT is no address ({_words(error)}); write one such as "
+            "https://hub.example.org, or unset it"
+        ) from None
+    except ImportError:
+        raise BadInput(
+            f"{what}: a SOCKS proxy takes the package socksio; pip install socksio, or unset "
+            "ALL_PROXY and HTTPS_PROXY"
+        ) from None
     except httpx2.TransportError as error:
         raise _unreachable(what, f"{error.request.url.host}: {_words(error)}") from None
     except errors.EntryNotFoundError:

@@ -171,14 +171,12 @@ async def estimate(
     settings that would; where the model was not trained for such a context; and where llama.cpp
     cannot read the file at all.
     """
+    # At once where the file says so; llama.cpp takes its time to lay out a context.
+    _refuse_untrained(shape.n_ctx, source.header.trained_context, where)
     tries = list(_smaller(shape))
     shapes = (shape, *(smaller for smaller, _ in tries))
     measured = await _measure(source, shapes, placement, where)
-    if shape.n_ctx > measured.n_ctx_train:
-        raise BadInput(
-            f"{where}: n_ctx is {shape.n_ctx}, but the model was trained for "
-            f"{measured.n_ctx_train}; lower n_ctx"
-        )
+    _refuse_untrained(shape.n_ctx, measured.n_ctx_train, where)
     asked, *others = (
         None if context is None else _need(measured, context) for context in measured.contexts
     )
@@ -200,6 +198,13 @@ async def estimate(
         if need is not None and free.holds(need, count)
     ]
     raise BadInput(f"{where}: {_too_large(shape, asked, count, free)}; {_advice(would, placement)}")
+
+
+def _refuse_untrained(n_ctx: int, trained: int | None, where: str) -> None:
+    if trained is not None and n_ctx > trained:
+        raise BadInput(
+            f"{where}: n_ctx is {n_ctx}, but the model was trained for {trained}; lower n_ctx"
+        )
 
 
 def free_memory() -> int:

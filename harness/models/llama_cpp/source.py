@@ -12,7 +12,9 @@ Whatever the way, what comes out is a GGUF file with all its parts, none of them
 from __future__ import annotations
 
 import asyncio
+import difflib
 import glob
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -172,15 +174,24 @@ def _why_no_file(path: Path) -> str:
     except OSError:
         near = []
     if not near:
-        return f"{what}, and there is no .gguf file in {folder}; mend its path"
+        return f"{what}, and there is no .gguf file in {folder.absolute()}; mend its path"
     if len(near) <= _NEARBY:
-        return f"{what}; in {folder} there are: {_listed(near)}"
+        return f"{what}; in {folder.absolute()} there are: {_listed(near)}"
     return f"{what}; {did_you_mean(path.name, near[:_NEARBY])}"
 
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NEARBY} more" if len(names) > _NEARBY else ""
     return ", ".join(map(repr, names[:_NEARBY])) + more
+
+
+def _advice_for(package: str) -> str:
+    """What to do about a package that is not there; a name that is nearly another's is first of
+    all mistyped, and not to be fetched."""
+    installed = sorted({each.name or "" for each in importlib.metadata.distributions()})
+    near = difflib.get_close_matches(package.replace("_", "-"), installed, 1, cutoff=0.8)
+    meant = f"did you mean {near[0]!r}? Else " if near else ""
+    return f"{meant}pip install --no-deps {package.replace('_', '-')}"
 
 
 def _in_package(package: str, where: str) -> Path:
@@ -190,10 +201,7 @@ def _in_package(package: str, where: str) -> Path:
     except (ImportError, ValueError):  # its name has dots, or is none
         spec = None
     if spec is None or spec.origin is None or not spec.has_location:
-        raise BadInput(
-            f"{where}: no package {package!r} is installed; "
-            f"pip install --no-deps {package.replace('_', '-')}"
-        )
+        raise BadInput(f"{where}: no package {package!r} is installed; {_advice_for(package)}")
     files = sorted(Path(spec.origin).parent.rglob("*.gguf"))
     if len(files) != 1:
         raise BadInput(f"{where}: package {package!r} ships {len(files)} GGUF files; give a path")

@@ -191,7 +191,7 @@ class Model:
         settings = self._settings
         async with told(self._say, self._starts):
             self._server = await Server.start(self._command, self._where, settings.start_seconds)
-        self._endpoint = endpoint.Model(
+        asked = endpoint.Model(
             endpoint.Settings(
                 name=settings.name,
                 model=settings.name,
@@ -206,7 +206,8 @@ class Model:
             ),
             key=self._server.key,
         )
-        await self._endpoint.open()
+        await asked.open()
+        self._endpoint = asked  # and not before: a run that finds one asks it
         return self._server
 
     async def _estimate(self, source: Source) -> dict[str, int] | None:

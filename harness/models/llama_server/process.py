@@ -170,12 +170,16 @@ class Server:
         # No proxy stands between here and loopback, whatever the environment says.
         async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=10) as client:
             while self.alive:
-                with suppress(httpx2.TransportError):
+                try:
                     status = (await client.get(f"{self.address}/health")).status_code
                     if status == 200:
                         return await self._ask_properties(client, where)
                     if status != _LOADING and not await self._ended():
                         raise _another(where, "/health")
+                except httpx2.DecodingError:  # an answer that is not what its own headers say
+                    raise _another(where, "/health") from None
+                except httpx2.TransportError:
+                    pass  # it does not listen yet
                 await asyncio.sleep(_LOOK_SECONDS)
         await self._ended()
         raise self._refusal(where)
