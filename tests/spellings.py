@@ -200,12 +200,6 @@ SPELLINGS: dict[str, list[Spelling]] = {
     "llama3": [
         Spelling(lambda calls: "<|python_tag|>" + _llama(calls), thought=None),
         Spelling(_built_in, thought=None, typed=False, escaped=False),
-        Spelling(
-            lambda calls: "\n".join(
-                f"<function={name}>{_json(values)}</function>" for name, values in calls
-            ),
-            thought=None,
-        ),
     ],
     "mistral": [
         Spelling(lambda calls: f"[TOOL_CALLS]{_list(calls, id='a1B2c3D4e')}", thought=None),

@@ -177,11 +177,6 @@ SEEN = [
         "https://github.com/raullenchai/Rapid-MLX/pull/703",
         '<|python_tag|>{"name": "fs_read", "arguments": {"path": "a.txt"}}',
     ),
-    Seen(
-        "llama3",
-        "https://github.com/raullenchai/Rapid-MLX/pull/703",
-        '<function=fs_read>{"path": "a.txt"}</function>',
-    ),
     # GLM 4.7 forgets the tag before a value, and which call it is in.
     Seen(
         "glm",
@@ -353,6 +348,11 @@ REFUSED = [
 
 LEAKED = [
     # Bare JSON in a fence, a mark that is there only at the end, and a spelling of no template.
+    Seen(
+        "llama3",
+        "https://github.com/raullenchai/Rapid-MLX/pull/703",
+        '<function=fs_read>{"path": "a.txt"}</function>',
+    ),
     Seen(
         "llama3",
         "https://github.com/ollama/ollama/issues/13519",

@@ -426,7 +426,7 @@ def test_a_campaign_shows_what_it_waits_for_also_in_a_log(
 ) -> None:
     hung = program(tmp_path, "import time; print('one moment', flush=True); time.sleep(600)")
     models = CAMPAIGN.format(template=json.dumps(str(smollm2()))).replace(
-        f"template = {json.dumps(str(smollm2()))}", f"binary = '{hung}'\nstart_seconds = 4"
+        f"template = {json.dumps(str(smollm2()))}", f"binary = '{hung}'\nstart_seconds = 8"
     )
     folder = make_campaign(models)
     for command in ("run", "doctor"):
@@ -434,7 +434,7 @@ def test_a_campaign_shows_what_it_waits_for_also_in_a_log(
         assert done.returncode == (2 if command == "run" else 3)
         shown = " ".join(done.stdout.split())
         assert "served: llama-server loads SmolLM2-135M-Instruct.Q4_1.gguf (0.1 GB) ..." in shown
-        assert "after start_seconds = 4; raise it, or see what holds it up (one moment)" in (
+        assert "after start_seconds = 8; raise it, or see what holds it up (one moment)" in (
             " ".join((done.stderr + done.stdout).split())
         )
 

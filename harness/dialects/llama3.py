@@ -11,9 +11,9 @@ another way (``template_arguments = { builtin_tools = ["shell"] }`` makes any to
 
 Values are texts there, see ``_untyped``, and nothing in one is escaped: it ends at the first quote
 that another argument or the end of the call follows. Meta's own parser (llama-models,
-models/llama3/api/tool_utils.py) reads this and ``<function=shell>{"command": "ls"}</function>``,
-the spelling of another of their prompts. What stands behind the tag and is no call is
-Python for an interpreter, which is no tool here: a malformed call.
+models/llama3/api/tool_utils.py) reads this as well. What stands behind the tag and is no call is
+Python for an interpreter, which is no tool here: a malformed call. ``<function=shell>{...}``, which
+it also reads, belongs to another prompt than the template's, and is a leak.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ _REST = (
     r'\s*(?:"type"\s*:\s*"function"\s*,\s*)?'
     r'"name"\s*:\s*"[^"\s]{1,200}"\s*,\s*"(?:parameters|arguments)"\s*:\s*\{'
 )
-_FUNCTION = r"<function=(?P<function>[^<>\s{}]{1,200})>(?=\s*\{)"
-_OPENING = re.compile(rf"<\|python_tag\|>|{_FUNCTION}|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
+_OPENING = re.compile(rf"<\|python_tag\|>|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
 _NEXT = re.compile(rf"\s*+[;,]?\s*+(?=\{{{_REST})")
 _BUILT_IN = re.compile(r"\s*+;?\s*+([A-Za-z_][\w-]{0,199})\.call\(")
 _ARGUMENT = re.compile(r"\s*,?\s*([A-Za-z_]\w{0,199})\s*=\s*(?:([\"'])|([\w.+-]{1,200}))")
@@ -65,23 +64,12 @@ def _read(start: re.Match[str]) -> Iterator[Call]:
     if start[0] == _TAG:
         _mentions.refuse(start)
         yield from _built_in(_unquoted(start), at) if _BUILT_IN.match(text, at) else _row(text, at)
-    elif start["function"]:
-        call = _function(start)
-        opens = not text[: start.start()].strip()
-        yield from call if opens else at_the_end(text, call)
     else:
         values, _, _ = members(text, at - 1)
         if not _OF_A_CALL.issuperset(values):
             raise Prose
         calls = _row(text, at - 1)
         yield from at_the_end(text, calls) if start["line"] else calls
-
-
-def _function(start: re.Match[str]) -> Iterator[Call]:
-    text = start.string
-    at = skip_blanks(text, start.end())
-    *_, end = members(text, at)
-    yield Call(start["function"], text[at:end], past(text, end, "</function>"))
 
 
 def _row(text: str, at: int) -> Iterator[Call]:
@@ -127,7 +115,7 @@ DIALECT = Dialect(
     version=3,
     parse=parse,
     markup=r"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>"
-    rf"|<function=[^<>\s]+>|</function>|\{{{_REST}",
+    rf"|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',
     stops=("<|eot_id|>", "<|eom_id|>"),
 )
