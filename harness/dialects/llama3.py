@@ -33,7 +33,7 @@ from harness.dialects._calls import (
     past,
     take,
 )
-from harness.dialects._json import members, skip_blanks
+from harness.dialects._json import members
 
 _TAG = "<|python_tag|>"
 _REST = (
