@@ -212,6 +212,20 @@ class CampaignFolder:
             lock.flush()
             yield
 
+    @property
+    def player(self) -> str | None:
+        """The number of the process that holds the campaign now; None where nobody does."""
+        try:
+            lock = (self.data / "lock").open()
+        except FileNotFoundError:
+            return None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip() or "?"
+        return None
+
     def finished(self, run: str) -> Outcome | None:
         """The outcome of a run's latest attempt, or None where it has none yet."""
         return last_outcome(self.transcript(run))

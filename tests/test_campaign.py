@@ -179,18 +179,21 @@ def test_a_campaign_in_the_background_of_a_script_can_be_asked_to_stop(
     assert entries.count('"event":"begun"') == entries.count('"event":"ended"')
 
 
-def test_of_two_at_once_on_one_campaign_the_second_is_refused(
+def test_of_two_at_once_on_one_campaign_the_second_is_refused_and_status_names_the_first(
     make_campaign: MakeCampaign,
 ) -> None:
     folder = make_campaign(ORACLE + ONE_AT_A_TIME, runs_per_task=5)
     with start(folder) as first:
         until(lambda: finished_runs(folder) >= 1 or first.poll() is not None)
         first.send_signal(signal.SIGSTOP)
-        second = fairtrial("run", folder)
+        second, told = fairtrial("run", folder), fairtrial("status", folder)
         first.send_signal(signal.SIGCONT)
         first.communicate(timeout=HANGS)
     assert (first.returncode, second.returncode) == (0, 2)
     assert f"already being run by process {first.pid}" in second.stderr
+    assert f"Process {first.pid} is playing it" in told.stdout
+    assert "are owed" not in told.stdout
+    assert "is playing it" not in fairtrial("status", folder).stdout
 
 
 def test_the_ledger_tells_every_attempt_begun_and_ended(make_campaign: MakeCampaign) -> None:

@@ -105,7 +105,12 @@ def status(campaign: CampaignArgument) -> None:
     console.print(f"{folder.id}: {work.total - len(work.owed)} of {work.total} runs are finished")
     if work.total > len(work.owed):
         print_summary(folder, console)
-    if work.owed:
+    if player := folder.player:
+        console.print(
+            f"Process {player} is playing it: runs that are under way count as infrastructure "
+            "errors until they end."
+        )
+    elif work.owed:
         console.print(f"{len(work.owed)} runs are owed: fairtrial run {campaign}")
 
 
