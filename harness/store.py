@@ -213,6 +213,11 @@ class CampaignFolder:
             yield
 
     @property
+    def derived(self) -> bool:
+        """Whether any of its evidence has been written."""
+        return any(self.verification.glob("*.csv"))
+
+    @property
     def player(self) -> str | None:
         """The number of the process that holds the campaign now; None where nobody does."""
         try:

@@ -30,15 +30,17 @@ def finished_runs(folder: Path) -> int:
     return sum(last_outcome(path) is not None for path in paths)
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command("run", folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command("run", folder, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def stop_after(folder: Path, runs: int, with_signal: signal.Signals) -> tuple[int, str]:
+def stop_after(
+    folder: Path, runs: int, with_signal: signal.Signals, *options: str
+) -> tuple[int, str]:
     """Start a campaign and send it a signal once so many runs are finished."""
-    with start(folder) as process:
+    with start(folder, *options) as process:
         until(lambda: finished_runs(folder) >= runs or process.poll() is not None)
         process.send_signal(with_signal)
         _, errors = process.communicate(timeout=HANGS)
@@ -114,12 +116,18 @@ def test_a_campaign_asked_to_stop_says_what_is_kept_and_goes_on_later(
     make_campaign: MakeCampaign, with_signal: signal.Signals
 ) -> None:
     folder = make_campaign(ORACLE + ONE_AT_A_TIME, runs_per_task=8)
-    code, errors = stop_after(folder, 4, with_signal)
+    code, errors = stop_after(folder, 4, with_signal, "--skip-preflight")
     kept = finished_runs(folder)
     assert code == 130
     assert "runs are finished and kept" in errors
+    assert " --skip-preflight' goes on from there" in errors
     assert "Traceback" not in errors
     assert 4 <= kept < 32
+    for asks in ("verify", "report"):
+        told = fairtrial(asks, folder)
+        assert told.returncode == 1
+        assert "no evidence yet" in told.stderr
+        assert told.stderr.count("\n") == 1
     assert fairtrial("run", folder).returncode == 0
 
 

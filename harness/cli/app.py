@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import BadInput
+from harness.errors import BadInput, EvidenceDiffers
+
+if TYPE_CHECKING:
+    from harness.store import CampaignFolder
 
 EXIT_CODES = """\
 Exit codes: 0 all ran and the evidence holds; 1 evidence or a replay differs; 2 bad input;
@@ -66,3 +69,12 @@ def short(path: Path) -> Path:
     """A path as seen from here, where that is shorter."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def refuse_underived(folder: CampaignFolder, campaign: Path) -> None:
+    """Raises EvidenceDiffers where there is none: a campaign's end writes it."""
+    if not folder.derived:
+        raise EvidenceDiffers(
+            f"{folder.verification}: no evidence yet; written when 'fairtrial run {campaign}' "
+            f"comes to its end, or by 'fairtrial verify --write {campaign}'"
+        )

@@ -81,7 +81,7 @@ def run(
         with logging_to(folder.log), progress.shown():
             standing = asyncio.run(play())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _say_interrupted(folder)
+        _say_interrupted(folder, " --skip-preflight" if skip_preflight else "")
         raise typer.Exit(130) from None
     _conclude(folder, standing)
 
@@ -248,12 +248,12 @@ def _conclude(folder: CampaignFolder, standing: Standing) -> None:
         raise typer.Exit(3)
 
 
-def _say_interrupted(folder: CampaignFolder) -> None:
+def _say_interrupted(folder: CampaignFolder, options: str) -> None:
     from harness.campaign import survey
 
     work = survey(folder)
     print(
         f"fairtrial: interrupted; {work.total - len(work.owed)} of {work.total} runs are finished "
-        f"and kept; 'fairtrial run {short(folder.path)}' goes on from there",
+        f"and kept; 'fairtrial run {short(folder.path)}{options}' goes on from there",
         file=sys.stderr,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import CAMPAIGNS, EVIDENCE, CampaignArgument, app
+from harness.cli.app import CAMPAIGNS, EVIDENCE, CampaignArgument, app, refuse_underived
 from harness.errors import BadInput, EvidenceDiffers
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ def verify(
     from verification import verify as evidence
 
     folder = CampaignFolder.find(campaign)
-    if not folder.begun and not list(folder.verification.glob("*.csv")):
+    if not folder.begun and not folder.derived:
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
     if write:
         folder.prepare()
         evidence.write(folder, anew=True)
         typer.echo(f"{folder.verification}: written from {_count(folder)} transcripts")
         return
+    refuse_underived(folder, campaign)
     differences = evidence.verify(folder)
     for difference in differences:
         typer.echo(difference)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from harness.cli.app import EVIDENCE, CampaignArgument, app, short
+from harness.cli.app import EVIDENCE, CampaignArgument, app, refuse_underived, short
 from harness.errors import BadInput, EvidenceDiffers
 from harness.terminal import safe
 
@@ -58,6 +58,7 @@ def report(
     folder = CampaignFolder.find(campaign)
     if not folder.begun:
         raise BadInput(f"{folder.path}: nothing has run yet; fairtrial run {campaign}")
+    refuse_underived(folder, campaign)
     if verify(folder):
         raise EvidenceDiffers(
             f"{folder.verification}: the report would cite CSVs that do not follow from the "
