@@ -441,3 +441,7 @@ def test_no_reply_makes_a_parser_wait(name: str) -> None:
     ):
         text = opening + unit * (50_000 // len(unit)) + "\nx"
         assert seconds(name, text) < 5, f"{opening!r}, then {unit!r} without end"
+
+
+def test_blanks_without_end_in_a_built_in_call_of_llamas_make_no_one_wait() -> None:
+    assert seconds("llama3", "<|python_tag|>shell.call(" + " " * 50_000 + "x") < 5

@@ -43,7 +43,7 @@ _REST = (
 _OPENING = re.compile(rf"<\|python_tag\|>|(?:\A\s*|(?P<line>\n)[ \t]*)\{{(?={_REST})")
 _NEXT = re.compile(rf"\s*+[;,]?\s*+(?=\{{{_REST})")
 _BUILT_IN = re.compile(r"\s*+;?\s*+([A-Za-z_][\w-]{0,199})\.call\(")
-_ARGUMENT = re.compile(r"\s*,?\s*([A-Za-z_]\w{0,199})\s*=\s*(?:([\"'])|([\w.+-]{1,200}))")
+_ARGUMENT = re.compile(r"\s*+,?\s*+([A-Za-z_]\w{0,199})\s*=\s*(?:([\"'])|([\w.+-]{1,200}))")
 _VALUE_ENDS = {
     quote: re.compile(
         rf"{quote}(?=\s*,\s*[A-Za-z_]\w{{0,199}}\s*=\s*[\"'\w.+-]"
@@ -114,8 +114,7 @@ DIALECT = Dialect(
     family="Llama 3.1, 3.2 and 3.3",
     version=3,
     parse=parse,
-    markup=r"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>"
-    rf"|\{{{_REST}",
+    markup=rf"<\|python_tag\|>|<\|e(?:om|ot)_id\|>|<\|(?:start|end)_header_id\|>|\{{{_REST}",
     in_template=r'\{"name": function name, "parameters": ',
     stops=("<|eot_id|>", "<|eom_id|>"),
 )
